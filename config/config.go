@@ -1,0 +1,221 @@
+// Package config turns the command line and the config file into one struct
+// of plain values.
+//
+// The language is opentracker's, so that its command lines and files go on
+// working: short flags that act from left to right, and lines of a key, white
+// space and a value. What opentracker could only do when it was compiled for
+// it is a key like any other here.
+//
+//	-i 192.0.2.1 -p 80 -f tracker.conf -w list
+//	 |           |     |               |
+//	 |           |     |               one more source of the whitelist
+//	 |           |     listen.udp 192.0.2.1:6969      the file is read here and
+//	 |           |     access.stats 198.51.100.0/24   now: flags to its right win
+//	 |           a TCP listener on the address to its left
+//	 for the -p and -P that follow
+//
+// # Two tables
+//
+// Every flag is a row of flags, every key a row of keys: name, argument, what
+// is allowed, default, explanation and the function that stores the value. The
+// help text is printed from the first, tracker.conf.example is written from
+// the second, and the tests walk both. There is no third place where a setting
+// could be forgotten.
+//
+// A single-valued setting given again takes the last value. Listeners, lists
+// and networks add up.
+//
+// # Strictness
+//
+// opentracker prints a line about what it does not understand and starts
+// anyway; a typo in access.whitelist opens it to the world. Here an unknown
+// key, a missing or bad value, an unreadable file or a port that does not fit
+// ends the start with an [*Error]: where, what, what is allowed, and the
+// nearest key that exists. What is merely suspicious or without effect is a
+// line in [Config.Warnings].
+//
+// # What it never does
+//
+// It never prints, exits, binds, looks up a name or opens a file other than
+// those named with -f. Paths are kept as they were written: whether they are
+// to be found inside or outside of a chroot is not decided here.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// DefaultPort is the port of a listener whose address names none.
+const DefaultPort = 6969
+
+// Limits of what can be configured. Each is far above what a real
+// configuration holds and bounds what a broken or hostile one can cost.
+const (
+	// MaxLineBytes is the longest line of a config file, its end not counted.
+	// opentracker cuts longer ones in two and obeys both halves.
+	MaxLineBytes = 511
+	// MaxFileBytes is the size of the largest config file.
+	MaxFileBytes = 1 << 20
+	// MaxListen is the most listeners, TCP and UDP together. Each takes a
+	// descriptor in every reactor.
+	MaxListen = 256
+	// MaxNets is the most networks of one access key. They are searched one
+	// by one, some of them on every request.
+	MaxNets = 1024
+	// MaxSources is the most files and folders of one access list.
+	MaxSources = 1024
+	// MaxUDPWorkers is the most UDP reactors.
+	MaxUDPWorkers = 256
+	// MaxConnections is the largest limit.connections: the most descriptors
+	// Linux gives one process unless its administrator raises fs.nr_open.
+	MaxConnections = 1 << 20
+)
+
+// Bounds of the announce interval. Trackers asked for more often than every 5
+// minutes are taken for broken by tracker lists and clients. Peers are
+// remembered for 1.5 times the longest interval, which is 1.1 times the
+// configured one, and an age counts up to 127 minutes.
+const (
+	DefaultInterval = 1800 * time.Second
+	MinInterval     = 300 * time.Second
+	MaxInterval     = 4600 * time.Second
+)
+
+// The build fails here if the longest interval could outlive its peers.
+const _ = uint64(127*time.Minute - MaxInterval*11/10*15/10)
+
+// A Proto says what a listener speaks.
+type Proto uint8
+
+// The two transports of the tracker protocol.
+const (
+	TCP Proto = iota // HTTP (BEP 3)
+	UDP              // BEP 15
+)
+
+// String returns "tcp" or "udp".
+func (p Proto) String() string {
+	if p == UDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// A Listen is one address to listen on. The address [::] stands for every
+// address of both families, or of IPv4 alone where the kernel has no IPv6;
+// 0.0.0.0 for every IPv4 address. Port 0 leaves the choice to the kernel.
+type Listen struct {
+	Proto Proto
+	Addr  netip.AddrPort // valid, without zone, never IPv4-mapped
+	// Proxy: connections start with a PROXY protocol header, version 1 or 2.
+	// Only TCP, and only connections from Config.Proxies.
+	Proxy bool
+}
+
+// A Transport says how datagrams are read and written.
+type Transport uint8
+
+// The UDP transports.
+const (
+	TransportAuto    Transport = iota // batched on Linux, gnet elsewhere
+	TransportBatched                  // recvmmsg and sendmmsg, only on Linux
+	TransportGnet
+)
+
+// String returns "auto", "batched" or "gnet", as in the config file.
+func (t Transport) String() string {
+	switch t {
+	case TransportBatched:
+		return "batched"
+	case TransportGnet:
+		return "gnet"
+	}
+	return "auto"
+}
+
+// Config is everything that can be configured. Slices are in the order given;
+// an empty string or slice means not configured. Paths are as written.
+type Config struct {
+	// Listen is never empty, holds every address once per protocol, and has
+	// at most MaxListen entries.
+	Listen       []Listen
+	UDPWorkers   int // UDP reactors, 0 to MaxUDPWorkers; 0 means one per processor
+	UDPTransport Transport
+
+	// Files in opentracker's format or folders of .torrent files. With none
+	// in Whitelist every torrent is served that Blacklist does not name.
+	Whitelist  []string
+	Blacklist  []string
+	FIFOAdd    string // FIFO to read infohashes from that are to be treated as listed
+	FIFODelete string // the same for infohashes to be treated as not listed
+
+	// Networks are masked and never IPv4-mapped: unmap an address before
+	// looking for it.
+	Stats       []netip.Prefix // who may read the statistics; empty: everyone
+	StatsPath   string         // without leading slash
+	Proxies     []netip.Prefix // whose word about the client's address is believed
+	RealIP      bool           // believe X-Real-IP of Proxies as well
+	IPFromQuery []netip.Prefix // whose ip= parameter is believed
+
+	RootDir     string // chroot to (root) or change to (others); empty: not configured
+	User        string // whom to become when started as root
+	RedirectURL string // where GET / is sent; printable ASCII without blanks
+	StateLoad   string // state file to load at start (-l)
+
+	Interval    time.Duration // mean announce interval, whole seconds, MinInterval to MaxInterval
+	Connections int           // most TCP connections, up to MaxConnections; 0: from the file limit
+
+	// Warnings are lines for the operator about what was accepted but does
+	// not do what it seems to say.
+	Warnings []string
+}
+
+// Default returns the configuration of a tracker started without arguments,
+// except that nothing listens.
+func Default() Config {
+	return Config{StatsPath: "stats", User: "nobody", Interval: DefaultInterval}
+}
+
+// An Action is what the command line asks for.
+type Action uint8
+
+// The actions. Help and Version go to stderr with exit code 0. Check prints
+// that the configuration is good, or the error with exit code 1.
+const (
+	Run Action = iota
+	Help
+	Version
+	Check
+)
+
+// Env is what Parse needs of the world around it. The zero value is the real
+// one.
+type Env struct {
+	// ReadFile returns the content of a config file. An error is shown to the
+	// operator.
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Parse reads the command line, without the name of the program, and the
+// config files it names. Flags act from left to right. With Help and Version
+// the rest of the line has not been looked at and the Config is nil.
+//
+// The error, if any, is an [*Error].
+func Parse(args []string, env Env) (*Config, Action, error) {
+	p := parser{cfg: Default(), read: env.ReadFile}
+	if p.read == nil {
+		p.read = readFile
+	}
+	action, err := p.commandLine(args)
+	if err != nil {
+		return nil, Run, err
+	}
+	if action == Help || action == Version {
+		return nil, action, nil
+	}
+	if err := p.finish(); err != nil {
+		return nil, Run, err
+	}
+	return &p.cfg, action, nil
+}

@@ -1,0 +1,255 @@
+package config
+
+import (
+	"errors"
+	"time"
+)
+
+// A key is one row of the config file.
+type key struct {
+	name    string
+	arg     string // what the value is, in a word
+	def     string // the default as it would be written, or "none" and what that means
+	unit    string // of the default, if it is a number
+	allowed string // what the value may be, with its unit
+	doc     string // what it does, in sentences
+	sample  string // a value for the example file
+	kind    kind
+	set     func(p *parser, v string) error
+}
+
+// A kind says what follows a value on its line.
+type kind uint8
+
+const (
+	kindScan kind = iota // addresses, numbers, words: opentracker stops at the first blank
+	kindPath             // paths: everything to the end of the line
+	kindName             // names and URLs: everything to the end, without blanks
+)
+
+const allowedListen = "an address with or without a port, like 192.0.2.1:6969, 2001:db8::1 or [2001:db8::1]:6969"
+
+// To add a key: a field with its default in Config, a row here, a good and
+// three bad values in keys_test.go; then `go test ./config -update`, which
+// rewrites tracker.conf.example and the golden files, and the diff is part of
+// the review. Keys that opentracker has keep its meaning.
+//
+// The rows are in the order of the example file; keys with the same first
+// word stand together.
+var keys = []key{
+	{
+		name: "listen.tcp_udp", arg: "ip[:port]", def: "none ([::]:6969 if nothing is opened at all)", allowed: allowedListen,
+		doc: "Listen on TCP (HTTP) and UDP. Lines add up. The port is 6969 if none is given, and 0 is any free port." +
+			" [::] is every address of both families, 0.0.0.0 every IPv4 address. As soon as one listener is named," +
+			" here or by the flags -p and -P, only those named are opened.",
+		sample: "192.0.2.1:6969",
+		set:    func(p *parser, v string) error { return p.listenAddr(v, TCP, UDP) },
+	},
+	{
+		name: "listen.tcp", arg: "ip[:port]", def: "none", allowed: allowedListen,
+		doc: "The same for TCP alone.", sample: "0.0.0.0:80",
+		set: func(p *parser, v string) error { return p.listenAddr(v, TCP) },
+	},
+	{
+		name: "listen.udp", arg: "ip[:port]", def: "none", allowed: allowedListen,
+		doc: "The same for UDP alone.", sample: "[2001:db8::1]:6969",
+		set: func(p *parser, v string) error { return p.listenAddr(v, UDP) },
+	},
+	{
+		name: "listen.tcp_proxy", arg: "ip[:port]", def: "none", allowed: allowedListen,
+		doc: "Listen on TCP for a reverse proxy that sends a PROXY protocol header (version 1 or 2) before each connection." +
+			" The proxy has to be named with access.proxy.",
+		sample: "127.0.0.1:6970", set: (*parser).listenProxy,
+	},
+	{
+		name: "listen.udp.workers", arg: "number", def: "0", unit: "reactors", allowed: "a number of reactors from 0 to 256",
+		doc: "How many reactors (threads with sockets of their own) read UDP. 0 is one per processor, which is best" +
+			" unless other programs need the processors. The last line counts, for all listeners.",
+		sample: "0",
+		set: func(p *parser, v string) (err error) {
+			p.cfg.UDPWorkers, err = number(v, 0, MaxUDPWorkers)
+			return err
+		},
+	},
+	{
+		name: "listen.udp.transport", arg: "name", def: "auto", allowed: "auto, batched (only on Linux) or gnet",
+		doc:    "How datagrams are read: batched takes up to 64 at once, gnet one at a time. auto is batched where it exists.",
+		sample: "auto", set: (*parser).setTransport,
+	},
+	{
+		name: "access.whitelist", arg: "path", def: "none (every torrent is served)", allowed: allowedSource,
+		doc: "Serve only the torrents listed: a file with one infohash of 40 hex digits at the start of each line," +
+			" or a folder of .torrent files. Lines add up, those of the flag -w too. Changes are seen by themselves and on SIGHUP.",
+		sample: "whitelist", kind: kindPath,
+		set: func(p *parser, v string) error { return source(&p.cfg.Whitelist, v) },
+	},
+	{
+		name: "access.blacklist", arg: "path", def: "none", allowed: allowedSource,
+		doc:    "Never serve the torrents listed, even if a whitelist has them. Lines add up, those of the flag -b too.",
+		sample: "blacklist", kind: kindPath,
+		set: func(p *parser, v string) error { return source(&p.cfg.Blacklist, v) },
+	},
+	{
+		name: "access.fifo_add", arg: "path", def: "none", allowed: allowedPath,
+		doc: "A FIFO, made if it is missing. Infohashes written to it, one a line, count as listed until the next" +
+			" SIGHUP. Needs a list.",
+		sample: "fifo_add", kind: kindPath,
+		set: func(p *parser, v string) error { return p.setFIFO(&p.cfg.FIFOAdd, v) },
+	},
+	{
+		name: "access.fifo_delete", arg: "path", def: "none", allowed: allowedPath,
+		doc:    "The same for infohashes that count as not listed.",
+		sample: "fifo_delete", kind: kindPath,
+		set: func(p *parser, v string) error { return p.setFIFO(&p.cfg.FIFODelete, v) },
+	},
+	{
+		name: "access.stats", arg: "ip[/bits]", def: "none (everyone, unless -A blesses somebody)", allowed: allowedNet,
+		doc:    "Who may read the statistics. Lines add up, and whom the flag -A blesses may too.",
+		sample: "192.0.2.0/24",
+		set:    func(p *parser, v string) error { return nets(&p.cfg.Stats, v) },
+	},
+	{
+		name: "access.stats_path", arg: "path", def: "stats",
+		allowed: "letters, digits and !'()*+,-./:;<>_~ that do not begin with a or sc, without the leading slash",
+		doc:     "Where the statistics are.",
+		sample:  "stats", kind: kindName, set: (*parser).setStatsPath,
+	},
+	{
+		name: "access.proxy", arg: "ip[/bits]", def: "none", allowed: allowedNet,
+		doc: "Reverse proxies that are trusted to name the client's address, in X-Forwarded-For or in a PROXY header" +
+			" (listen.tcp_proxy). Nobody else is believed. Lines add up, and whom the flag -A blesses is trusted too.",
+		sample: "127.0.0.1",
+		set:    func(p *parser, v string) error { return nets(&p.cfg.Proxies, v) },
+	},
+	{
+		name: "access.real_ip", arg: "on|off", def: "off", allowed: "on or off",
+		doc:    "Believe the header X-Real-IP of trusted proxies as well. Only if your proxy sets it on every request.",
+		sample: "off", set: (*parser).setRealIP,
+	},
+	{
+		name: "access.ip_from_query", arg: "ip[/bits]", def: "none", allowed: allowedNet,
+		doc: "Who may announce another address than its own with ip= (HTTP). Whoever can do that can point every client" +
+			" of a torrent at a victim: name your own hosts only. Lines add up.",
+		sample: "192.168.0.0/16",
+		set:    func(p *parser, v string) error { return nets(&p.cfg.IPFromQuery, v) },
+	},
+	{
+		name: "tracker.rootdir", arg: "path", def: "none (the working directory, when started as root)", allowed: allowedPath,
+		doc:    "Directory to chroot to when started as root, and to change to otherwise (flag -d).",
+		sample: ".", kind: kindPath,
+		set: func(p *parser, v string) error { p.cfg.RootDir = v; return nil },
+	},
+	{
+		name: "tracker.user", arg: "name", def: "nobody", allowed: allowedUser,
+		doc:    "User to become when started as root (flag -u).",
+		sample: "nobody", kind: kindName, set: (*parser).setUser,
+	},
+	{
+		name: "tracker.redirect_url", arg: "url", def: "none", allowed: allowedURL,
+		doc:    "Where browsers that ask for / are sent (flag -r).",
+		sample: "https://tracker.example/", kind: kindName, set: (*parser).setRedirect,
+	},
+	{
+		name: "tracker.interval", arg: "seconds", def: "1800", unit: "seconds", allowed: "a number of seconds from 300 to 4600",
+		doc: "How long clients are told to wait between two announces, spread by 10 % to either side. Peers are" +
+			" forgotten after one and a half times the longest, but not before 45 minutes.",
+		sample: "1800", set: (*parser).setInterval,
+	},
+	{
+		name: "limit.connections", arg: "number", def: "0", unit: "connections", allowed: "a number of connections from 0 to 1048576",
+		doc:    "Most TCP connections at a time. 0 is what the limit of open files (raised as far as it goes) leaves, less 32.",
+		sample: "0",
+		set: func(p *parser, v string) (err error) {
+			p.cfg.Connections, err = number(v, 0, MaxConnections)
+			return err
+		},
+	},
+	{
+		name: "livesync.cluster.listen", arg: "ip[:port]", def: "none", allowed: allowedListen,
+		doc: docSync, sample: "192.0.2.1:9696", set: ignoreAddr,
+	},
+	{
+		name: "livesync.cluster.node_ip", arg: "ip[/bits]", def: "none", allowed: allowedNet,
+		doc: docSync, sample: "192.0.2.2", set: ignoreNet,
+	},
+	{
+		name: "batchsync.cluster.admin_ip", arg: "ip[/bits]", def: "none", allowed: allowedNet,
+		doc: docSync, sample: "192.0.2.3", set: ignoreNet,
+	},
+}
+
+const docSync = "Accepted with a warning and without effect: cluster.url and the other cluster.* keys of a later version replace it."
+
+// findKey returns the row of a key, or nil.
+func findKey(name string) *key {
+	for i := range keys {
+		if keys[i].name == name {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+// listenAddr adds a listener for each of protos.
+func (p *parser) listenAddr(v string, protos ...Proto) error {
+	addr, err := parseListen(v)
+	for i := 0; err == nil && i < len(protos); i++ {
+		err = p.listen(protos[i], addr, false)
+	}
+	return err
+}
+
+func (p *parser) listenProxy(v string) error {
+	addr, err := parseListen(v)
+	if err != nil {
+		return err
+	}
+	if !p.proxyAt.set() {
+		p.proxyAt = p.place
+	}
+	return p.listen(TCP, addr, true)
+}
+
+func (p *parser) setTransport(v string) error {
+	for _, t := range []Transport{TransportAuto, TransportBatched, TransportGnet} {
+		if v == t.String() {
+			p.cfg.UDPTransport = t
+			return nil
+		}
+	}
+	return errors.New("no such transport")
+}
+
+func (p *parser) setFIFO(path *string, v string) error {
+	if !p.fifoAt.set() {
+		p.fifoAt = p.place
+	}
+	*path = v
+	return nil
+}
+
+func (p *parser) setRealIP(v string) (err error) {
+	p.realAt = p.place
+	p.cfg.RealIP, err = onOff(v)
+	return err
+}
+
+func (p *parser) setInterval(v string) error {
+	n, err := number(v, int(MinInterval/time.Second), int(MaxInterval/time.Second))
+	p.cfg.Interval = time.Duration(n) * time.Second
+	return err
+}
+
+// ignoreAddr checks an address and does nothing with it.
+func ignoreAddr(p *parser, v string) error {
+	_, err := parseListen(v)
+	p.noSync()
+	return err
+}
+
+// ignoreNet checks a network and does nothing with it.
+func ignoreNet(p *parser, v string) error {
+	_, err := parseNet(v)
+	p.noSync()
+	return err
+}

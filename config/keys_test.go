@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// keyCases has, for each key, values that are taken and values that are not.
+var keyCases = map[string]struct{ good, bad []string }{
+	"listen.tcp_udp": {
+		good: []string{"192.0.2.1", "192.0.2.1:80", "[::]", "0.0.0.0:0", "::ffff:192.0.2.1", "192.0.2.1:80 # as opentracker, which reads no further"},
+		bad:  []string{"nonsense", "192.0.2.1;80", "192.0.2.1:99999", "192.0.2.1:", "192.0.2.1:-1", ":80", "*:80", "192.0.2.1 192.0.2.2", "tracker.example:80"},
+	},
+	"listen.tcp": {
+		good: []string{"2001:db8::1", "[2001:db8::1]:80", "2001:db8::1.80"},
+		bad:  []string{"[2001:db8::1", "fe80::1%eth0", "[192.0.2.1]:80", "192.168.1"},
+	},
+	"listen.udp":           {good: []string{"127.0.0.1:6969"}, bad: []string{"127.0.0.1:0x50", "127.0.0.1:65536"}},
+	"listen.tcp_proxy":     {good: []string{"127.0.0.1:6970\naccess.proxy 127.0.0.1"}, bad: []string{"127.0.0.1:6970", "6970", "[::1]:80\nlisten.tcp [::1]:80"}},
+	"listen.udp.workers":   {good: []string{"0", "4", "256"}, bad: []string{"257", "-1", "four", "4.5", "18446744073709551617"}},
+	"listen.udp.transport": {good: []string{"auto", "batched", "gnet"}, bad: []string{"Gnet", "io_uring"}},
+	"access.whitelist": {
+		good: []string{"whitelist", "/srv/my torrents", "whitelist # comment", "a\naccess.whitelist b\naccess.whitelist a"},
+		bad:  []string{"# comment", "white\x00list"},
+	},
+	"access.blacklist":           {good: []string{"./blacklist"}, bad: []string{"a\rb"}},
+	"access.fifo_add":            {good: []string{"fifo\naccess.whitelist w"}, bad: []string{"fifo"}},
+	"access.fifo_delete":         {good: []string{"fifo\naccess.blacklist b\naccess.fifo_delete last"}, bad: []string{"fifo\x1b"}},
+	"access.stats":               {good: []string{"192.0.2.1", "10.1.2.3/8", "2001:db8::1/32\naccess.stats ::1", "::ffff:10.0.0.0/104", "::/0"}, bad: []string{"not-an-ip", "192.168/16", "10.0.0.0/33", "10.0.0.0/", "::ffff:10.0.0.0/8", "fe80::1%lo", "010.0.0.1"}},
+	"access.stats_path":          {good: []string{"secret", "/statistik/2"}, bad: []string{"admin", "scores", "/", "a b", "my?stats", "stätte"}},
+	"access.proxy":               {good: []string{"127.0.0.1\naccess.proxy 10.0.0.0/8\naccess.proxy 127.0.0.1"}, bad: []string{"localhost", "10.0.0.1/255.0.0.0"}},
+	"access.real_ip":             {good: []string{"off", "on\naccess.proxy ::1", "on"}, bad: []string{"yes", "On"}},
+	"access.ip_from_query":       {good: []string{"192.168.0.0/16"}, bad: []string{"all"}},
+	"tracker.rootdir":            {good: []string{"/srv/tracker", "."}, bad: []string{"\x7f"}},
+	"tracker.user":               {good: []string{"_opentracker"}, bad: []string{"nobody # x", "a:b"}},
+	"tracker.redirect_url":       {good: []string{"https://tracker.example/?a=b#c"}, bad: []string{"https://tracker.example/ # home", "http://müller.example/"}},
+	"tracker.interval":           {good: []string{"300", "4600"}, bad: []string{"299", "4601", "30m", "0"}},
+	"limit.connections":          {good: []string{"0", "1000", "1048576"}, bad: []string{"1048577", "many"}},
+	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
+	"livesync.cluster.node_ip":   {good: []string{"192.0.2.1"}, bad: []string{"x"}},
+	"batchsync.cluster.admin_ip": {good: []string{"192.0.2.1"}, bad: []string{"x"}},
+}
+
+// TestKeys prints what each key says to good values, bad values and in bad
+// places.
+func TestKeys(t *testing.T) {
+	var b strings.Builder
+	for _, k := range keys {
+		c, ok := keyCases[k.name]
+		if !ok || len(c.good) == 0 || len(c.bad) == 0 {
+			t.Errorf("%s: no good or no bad value to test", k.name)
+		}
+		try := func(line string) (failed bool) {
+			cfg, err := parseText(line + "\n")
+			fmt.Fprintf(&b, "%s\n%s", strings.Trim(fmt.Sprintf("%q", line), `"`), outcome(cfg, Run, err))
+			return err != nil
+		}
+		fmt.Fprintf(&b, "==== %s\n", k.name)
+		for _, v := range c.good {
+			if try(k.name + " " + v) {
+				t.Errorf("%s %q: refused", k.name, v)
+			}
+		}
+		for _, v := range c.bad {
+			if !try(k.name + " " + v) {
+				t.Errorf("%s %q: accepted", k.name, v)
+			}
+		}
+		for _, line := range badPlaces(k.name, c.good[0]) {
+			if !try(line) {
+				t.Errorf("%q: accepted", line)
+			}
+		}
+	}
+	golden(t, "../testdata/config/keys.golden", b.String())
+}
+
+// badPlaces returns lines that have key and value, but not as it should be.
+func badPlaces(key, value string) []string {
+	section, word, _ := strings.Cut(key, ".")
+	return []string{
+		key,
+		key + "=" + value,
+		key + " # " + value,
+		strings.ToUpper(key) + " " + value,
+		word + " " + value,
+		section + " " + word + " " + value,
+		"-" + key + " " + value,
+		key[:len(key)-2] + key[len(key)-1:] + " " + value, // a letter is missing
+		"listen.tcp_udp 127.0.0.1\n\n" + key + ": " + value,
+	}
+}
+
+// TestDefaults checks that the defaults in the table are those in the code.
+func TestDefaults(t *testing.T) {
+	for _, k := range keys {
+		if strings.HasPrefix(k.def, "none") {
+			continue
+		}
+		c, err := parseText(k.name + " " + k.def)
+		if got := outcome(c, Run, err); got != "  nothing changes\n" {
+			t.Errorf("%s %s is the default, but changes\n%s", k.name, k.def, got)
+		}
+	}
+}
+
+// TestNoFieldWithoutSetting checks that every field can be set by a key, or by
+// a flag if it has none.
+func TestNoFieldWithoutSetting(t *testing.T) {
+	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
+		"listen.udp.transport gnet\naccess.real_ip on\naccess.stats_path x\n"
+	c, _, err := Parse([]string{"-f", "x", "-l", "state"}, text(uncommented(example())+lines))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := outcome(c, Run, nil)
+	for _, name := range fields() {
+		if !strings.Contains(got, "  "+name+" ") && name != "Warnings" {
+			t.Errorf("no key or flag changes Config.%s", name)
+		}
+	}
+}
