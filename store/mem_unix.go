@@ -1,0 +1,32 @@
+//go:build unix
+
+package store
+
+import "golang.org/x/sys/unix"
+
+// mapMemory returns n bytes of zeroed memory outside the Go heap, so that the
+// collector neither walks it nor keeps as much again in reserve. A page costs
+// nothing until it is written to.
+func mapMemory(n int) []byte {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		panic("store: out of memory: " + err.Error())
+	}
+	avoidHugePages(b)
+	return b
+}
+
+// unmapMemory gives b, which mapMemory returned, back to the system.
+func unmapMemory(b []byte) {
+	if err := unix.Munmap(b); err != nil {
+		panic("store: munmap: " + err.Error())
+	}
+}
+
+// dropPages tells the system that the contents of b, whole pages, are no
+// longer needed. They read as zero afterwards, or as they were: do not care.
+func dropPages(b []byte) {
+	if len(b) > 0 {
+		_ = unix.Madvise(b, unix.MADV_DONTNEED) // advice; without it the pages merely stay
+	}
+}

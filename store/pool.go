@@ -1,0 +1,78 @@
+package store
+
+import "math/bits"
+
+// pageLen is what memory is handed out and taken back in. Kernels with larger
+// pages only round up.
+const pageLen = 4096
+
+// chunkLen is about how many bytes a pool grows by. Of a chunk only the pages
+// that were written to cost memory.
+const chunkLen = 64 << 10
+
+// A pool is a dense array of items of one size. Removing an item moves the
+// last one into its place, so that the free memory is always the end of the
+// array and can be given back: swarms of all sizes come and go for years, and
+// free lists would leave every page half empty. Whoever removes an item has
+// to tell the owner of the moved one.
+type pool struct {
+	size   int    // bytes an item
+	shift  uint8  // a chunk holds 1<<shift items
+	n      uint32 // items in use
+	high   uint32 // most items in use since the last trim
+	chunks [][]byte
+}
+
+// init makes p an empty pool of items of size bytes.
+func (p *pool) init(size int) {
+	p.size = size
+	p.shift = uint8(bits.Len(uint(chunkLen/size)) - 1)
+}
+
+// at returns item i. It is valid until the next add or remove.
+func (p *pool) at(i uint32) []byte {
+	off := int(i&(1<<p.shift-1)) * p.size
+	return p.chunks[i>>p.shift][off : off+p.size : off+p.size]
+}
+
+// add appends an item with arbitrary contents and returns its number.
+func (p *pool) add() uint32 {
+	if int(p.n>>p.shift) == len(p.chunks) {
+		p.chunks = append(p.chunks, mapMemory(roundToPage(p.size<<p.shift)))
+	}
+	p.n++
+	p.high = max(p.high, p.n)
+	return p.n - 1
+}
+
+// remove deletes item i. If it was not the last one, the last one is item i
+// now, and its former number is returned with true.
+func (p *pool) remove(i uint32) (moved uint32, ok bool) {
+	p.n--
+	if i == p.n {
+		return 0, false
+	}
+	copy(p.at(i), p.at(p.n))
+	return p.n, true
+}
+
+// trim gives memory behind the last item back to the system.
+func (p *pool) trim() {
+	if p.high == p.n {
+		return
+	}
+	p.high = p.n
+	used := int((p.n + 1<<p.shift - 1) >> p.shift)
+	for i := used; i < len(p.chunks); i++ {
+		unmapMemory(p.chunks[i])
+		p.chunks[i] = nil
+	}
+	p.chunks = p.chunks[:used]
+	if used > 0 {
+		last := int(p.n-1)&(1<<p.shift-1) + 1
+		dropPages(p.chunks[used-1][roundToPage(last*p.size):])
+	}
+}
+
+// roundToPage returns n rounded up to whole pages.
+func roundToPage(n int) int { return (n + pageLen - 1) &^ (pageLen - 1) }

@@ -1,0 +1,227 @@
+// Package store remembers who is in which swarm.
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"runtime"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"tracker/proto"
+)
+
+// Minute counts minutes of the monotonic boot clock. Only differences matter.
+type Minute uint32
+
+// Bounds of Options.Expire, and what it is if nobody says.
+const (
+	MinExpire     Minute = 45
+	MaxExpire     Minute = 127
+	DefaultExpire Minute = 50
+)
+
+// Query is one announce as the store sees it.
+type Query struct {
+	Infohash proto.Infohash
+	Peer     proto.Peer  // who asks; its address decides which peers it may see
+	Event    proto.Event // stopped removes the peer and hands out none
+	Seeder   bool        // has everything, and is given leechers only
+	Both     bool        // hand out both families, as HTTP can, not only the asker's
+	NumWant  int         // most peers to hand out
+}
+
+// wants returns how many peers of each family q gets, from how many leechers
+// and seeders there are, the asker included.
+func (q *Query) wants(leechers4, seeders4, leechers6, seeders6 int) (w4, w6 int) {
+	n4 := q.others(proto.Peer4Len, leechers4) + q.seedersFor(seeders4)
+	n6 := q.others(proto.Peer6Len, leechers6) + q.seedersFor(seeders6)
+	switch {
+	case q.Both:
+		return shares(q.NumWant, n4, n6)
+	case q.Peer.Is4():
+		return min(q.NumWant, n4), 0
+	}
+	return 0, min(q.NumWant, n6)
+}
+
+// others returns how many of a family's n leechers are not the asker.
+func (q *Query) others(width, n int) int {
+	if !q.Seeder && width == len(q.Peer.Compact()) {
+		n--
+	}
+	return n
+}
+
+// seedersFor returns how many of n seeders are of use to the asker.
+func (q *Query) seedersFor(n int) int {
+	if q.Seeder {
+		return 0
+	}
+	return n
+}
+
+// completes reports whether q finishes a download: the peer says so, has
+// everything, and was not known to have it before.
+func (q *Query) completes(a *Answer) bool {
+	return q.Event == proto.EventCompleted && q.Seeder && !(a.Known && a.wasSeeder)
+}
+
+// Answer is what an announce found and hands out. The caller owns it and uses
+// it again for the next one: all of it is overwritten, the slices' memory is
+// kept.
+type Answer struct {
+	V4        []byte // whole 6-byte peers (BEP 23)
+	V6        []byte // whole 18-byte peers (BEP 7)
+	Counts    proto.Counts
+	Known     bool   // the peer was in the swarm before
+	Completed bool   // this announce was counted as a download
+	Age       Minute // since the peer was last heard of, if it was known
+	wasSeeder bool
+}
+
+// Peers is the former name of Answer.
+type Peers = Answer
+
+// found notes what was known of the asker.
+func (a *Answer) found(stamp byte, now Minute) {
+	a.Known, a.Age, a.wasSeeder = true, stampAge(stamp, now), stamp&stampSeeder != 0
+}
+
+// Options say how large and how lasting a store is.
+type Options struct {
+	// Shards is the number of shards, a power of two up to 256. 0 means 8
+	// for every CPU.
+	Shards int
+	// Expire is for how long a peer is remembered that is not heard of,
+	// MinExpire to MaxExpire minutes. 0 means DefaultExpire.
+	Expire Minute
+}
+
+// Store remembers who is in which swarm. Its methods may be called by several
+// goroutines at once, except SweepStep.
+type Store struct {
+	secret  secrets
+	shards  []shard
+	shift   uint8 // hash >> shift is the shard
+	scratch scratch
+	swept   int // shards that this sweep is through with
+}
+
+// secrets make it impossible to choose infohashes or addresses that meet in
+// one place: nobody outside the process knows them.
+type secrets struct {
+	torrent [24]byte  // mixed into infohashes
+	peer    [3]uint64 // mixed into peers' keys
+}
+
+// New returns an empty store. It panics if the system has no random numbers.
+func New(o Options) *Store {
+	if o.Shards == 0 {
+		for o.Shards = 8; o.Shards < 8*runtime.GOMAXPROCS(0) && o.Shards < 256; {
+			o.Shards *= 2
+		}
+	}
+	if o.Expire == 0 {
+		o.Expire = DefaultExpire
+	}
+	o.Expire = max(MinExpire, min(o.Expire, MaxExpire))
+	s := &Store{shards: make([]shard, o.Shards), shift: 64}
+	for n := o.Shards; n > 1; n /= 2 {
+		s.shift--
+	}
+	var seed [24]byte
+	mustRead(s.secret.torrent[:])
+	mustRead(seed[:])
+	for i := range s.secret.peer {
+		s.secret.peer[i] = binary.LittleEndian.Uint64(seed[8*i:])
+	}
+	for i := range s.shards {
+		s.shards[i].init(&s.secret, &s.scratch, o.Expire)
+	}
+	return s
+}
+
+func mustRead(b []byte) {
+	if _, err := rand.Read(b); err != nil {
+		panic("store: " + err.Error())
+	}
+}
+
+// hash returns the hash of ih: its upper bits choose the shard, its lower half
+// the place in the table. The secret is mixed in before xxHash sees the bytes,
+// because differences that cancel out in xxHash are known for every seed.
+func (s *secrets) hash(ih *proto.Infohash) uint64 {
+	var b [24]byte
+	binary.LittleEndian.PutUint64(b[:], binary.LittleEndian.Uint64(ih[:])^binary.LittleEndian.Uint64(s.torrent[:]))
+	binary.LittleEndian.PutUint64(b[8:], binary.LittleEndian.Uint64(ih[8:])^binary.LittleEndian.Uint64(s.torrent[8:]))
+	binary.LittleEndian.PutUint32(b[16:], binary.LittleEndian.Uint32(ih[16:])^binary.LittleEndian.Uint32(s.torrent[16:]))
+	copy(b[20:], s.torrent[20:])
+	return xxhash.Sum64(b[:])
+}
+
+func (s *secrets) tableHash(ih *proto.Infohash) uint32 { return uint32(s.hash(ih)) }
+
+// Announce adds, refreshes or removes the asking peer and fills a with what it
+// gets. The counts include the asker. A stopped announce creates nothing and
+// is given no peers. It returns a.Counts.
+func (s *Store) Announce(q *Query, now Minute, rnd *Rand, a *Answer) proto.Counts {
+	*a = Answer{V4: a.V4[:0], V6: a.V6[:0]}
+	h := s.secret.hash(&q.Infohash)
+	sh := &s.shards[h>>s.shift]
+	sh.Lock()
+	sh.announce(uint32(h), q, now, rnd, a)
+	if checked {
+		sh.check()
+	}
+	sh.Unlock()
+	return a.Counts
+}
+
+// Scrape returns the counts of a torrent and whether it is known. Peers that
+// expired within the last minute may still be counted.
+func (s *Store) Scrape(ih *proto.Infohash, _ Minute) (proto.Counts, bool) {
+	h := s.secret.hash(ih)
+	sh := &s.shards[h>>s.shift]
+	sh.Lock()
+	at, _ := sh.find(uint32(h), ih)
+	c := sh.counts(at)
+	sh.Unlock()
+	return c, at != 0
+}
+
+// SweepStep forgets what has expired at now in a part of the store small
+// enough that nobody waits for it, and reports whether the round over
+// everything is complete. Peers' ages are kept modulo 128 minutes, so it has
+// to be called by one goroutine until it returns true for every value of now
+// in turn, and announces must not run ahead of it by more than a minute.
+func (s *Store) SweepStep(now Minute) bool {
+	sh := &s.shards[s.swept]
+	sh.Lock()
+	done := sh.sweepStep(now)
+	if checked {
+		sh.check()
+	}
+	sh.Unlock()
+	if !done {
+		return false
+	}
+	s.swept = (s.swept + 1) % len(s.shards)
+	return s.swept == 0
+}
+
+// Totals returns how many torrents, seeders and leechers there are.
+func (s *Store) Totals() (torrents, seeders, leechers int) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.Lock()
+		torrents += int(sh.tab.n)
+		seeders += sh.seeders
+		leechers += sh.leechers
+		sh.Unlock()
+	}
+	return torrents, seeders, leechers
+}
+
+var _ sync.Locker = (*shard)(nil)

@@ -1,0 +1,134 @@
+package store
+
+import "tracker/proto"
+
+// A swarm is a torrent too large for a record. Its peers are in four sets,
+// one for each family and state:
+//
+//	sets[0] IPv4 leechers  sets[1] IPv4 seeders  sets[2] IPv6 leechers  sets[3] IPv6 seeders
+//
+// Few torrents are large, so this one structure lives on the Go heap.
+type swarm struct {
+	infohash   proto.Infohash
+	downloaded uint32
+	sets       [4]set
+}
+
+// setOf returns the number of the set for peers of width bytes.
+func setOf(width int, seeder bool) int {
+	n := 0
+	if width == 18 {
+		n = 2
+	}
+	if seeder {
+		n++
+	}
+	return n
+}
+
+// setWidth is the inverse of setOf for the width.
+func setWidth(set int) int { return [4]int{6, 6, 18, 18}[set] }
+
+// view returns a view of one set of swarm number id.
+func (sh *shard) view(id uint32, set int) setView {
+	return setView{set: &sh.swarms[id].sets[set], sh: sh, width: setWidth(set), owner: id<<2 | uint32(set)}
+}
+
+// counts returns the scrape counts of sw.
+func (sw *swarm) counts() proto.Counts {
+	return proto.Counts{
+		Complete:   uint32(sw.sets[1].n + sw.sets[3].n),
+		Incomplete: uint32(sw.sets[0].n + sw.sets[2].n),
+		Downloaded: sw.downloaded,
+	}
+}
+
+// recordBytes returns how long a record of the swarm's torrent would be.
+func (sw *swarm) recordBytes() int {
+	return recordBytes(sw.sets[0].n+sw.sets[1].n, sw.sets[2].n+sw.sets[3].n, sw.downloaded > 0)
+}
+
+// addSwarm returns the number of a new, empty swarm.
+func (sh *shard) addSwarm(ih *proto.Infohash, downloaded uint32) uint32 {
+	sw := &swarm{infohash: *ih, downloaded: downloaded}
+	if n := len(sh.freeSwarms); n > 0 {
+		id := sh.freeSwarms[n-1]
+		sh.freeSwarms = sh.freeSwarms[:n-1]
+		sh.swarms[id] = sw
+		return id
+	}
+	sh.swarms = append(sh.swarms, sw)
+	return uint32(len(sh.swarms) - 1)
+}
+
+// removeSwarm forgets swarm id, whose sets were released.
+func (sh *shard) removeSwarm(id uint32) {
+	sh.swarms[id] = nil
+	sh.freeSwarms = append(sh.freeSwarms, id)
+}
+
+// addBlock returns the number of a new block of class cls.
+func (sh *shard) addBlock(cls uint8, owner uint32) uint32 {
+	at := sh.blocks[cls].add()
+	putOwner(sh.blocks[cls].at(at), owner)
+	return at
+}
+
+// removeBlock frees a block. The block that takes its number is told to its
+// set.
+func (sh *shard) removeBlock(cls uint8, at uint32) {
+	was, ok := sh.blocks[cls].remove(at)
+	if !ok {
+		return
+	}
+	owner := getOwner(sh.blocks[cls].at(at))
+	dir := sh.swarms[owner>>2].sets[owner&3].dir
+	for i := range dir {
+		if dir[i].at == was && dir[i].cls == cls {
+			dir[i].at = at
+			return
+		}
+	}
+	panic("store: a block has no owner")
+}
+
+// enlarge turns the record at old into a swarm and returns its place.
+func (sh *shard) enlarge(old ref, pos int) ref {
+	r := sh.record(old)
+	id := sh.addSwarm(r.infohash(), r.downloaded())
+	for _, width := range [...]int{6, 18} {
+		for l, i := r.list(width), 0; i < l.len(); i++ {
+			v := sh.view(id, setOf(width, l.seeder(i)))
+			v.insert(l.peer(i), l.stamps[i])
+		}
+	}
+	at := makeRef(swarmRef, id)
+	sh.tab.set(pos, at)
+	sh.removeRecord(old)
+	return at
+}
+
+// reduce turns swarm id back into a record. It must fit into one.
+func (sh *shard) reduce(id uint32, pos int, now Minute) ref {
+	sw := sh.swarms[id]
+	at := sh.addRecord(sw.recordBytes())
+	r := sh.record(at)
+	r.reset(&sw.infohash, sw.downloaded > 0)
+	if sw.downloaded > 0 {
+		r.setDownloaded(sw.downloaded)
+		r.use(now)
+	}
+	for set := range sw.sets {
+		v := sh.view(id, set)
+		for b := range v.dir {
+			l := v.block(b)
+			for i := range l.stamps {
+				r.add(l.peer(i), l.stamps[i])
+			}
+		}
+		v.release()
+	}
+	sh.removeSwarm(id)
+	sh.tab.set(pos, at)
+	return at
+}
