@@ -1,0 +1,5 @@
+//go:build !race
+
+package whitelist
+
+const raceEnabled = false
