@@ -6,9 +6,15 @@ import "math/bits"
 // pages only round up.
 const pageLen = 4096
 
-// chunkLen is about how many bytes a pool grows by. Of a chunk only the pages
-// that were written to cost memory.
-const chunkLen = 64 << 10
+// chunkLen is how many bytes a pool grows by, up to twice as many. Of a chunk
+// only the pages that were written to cost memory; what rounding it up to pages
+// wastes is below a hundredth.
+const chunkLen = 256 << 10
+
+// spareLen is how many bytes a pool keeps behind its last item before they are
+// given back. A swarm that grows passes through all sizes, and what each size
+// kept would add up; one call for a page is some ten nanoseconds an item.
+const spareLen = pageLen
 
 // A pool is a dense array of items of one size. Removing an item moves the
 // last one into its place, so that the free memory is always the end of the
@@ -26,7 +32,7 @@ type pool struct {
 // init makes p an empty pool of items of size bytes.
 func (p *pool) init(size int) {
 	p.size = size
-	p.shift = uint8(bits.Len(uint(chunkLen/size)) - 1)
+	p.shift = uint8(bits.Len(uint(chunkLen / size)))
 }
 
 // at returns item i. It is valid until the next add or remove.
@@ -49,29 +55,36 @@ func (p *pool) add() uint32 {
 // now, and its former number is returned with true.
 func (p *pool) remove(i uint32) (moved uint32, ok bool) {
 	p.n--
-	if i == p.n {
-		return 0, false
+	if moved, ok = p.n, i != p.n; ok {
+		copy(p.at(i), p.at(moved))
 	}
-	copy(p.at(i), p.at(p.n))
-	return p.n, true
+	if p.n == 0 || int(p.high-p.n)*p.size >= spareLen {
+		p.trim()
+	}
+	return moved, ok
 }
 
-// trim gives memory behind the last item back to the system.
+// trim gives memory behind the last item back to the system. The first chunk
+// keeps its addresses, which cost nothing: a pool may well go from one item to
+// none and back with every announce.
 func (p *pool) trim() {
 	if p.high == p.n {
 		return
 	}
 	p.high = p.n
 	used := int((p.n + 1<<p.shift - 1) >> p.shift)
-	for i := used; i < len(p.chunks); i++ {
+	for i := max(used, 1); i < len(p.chunks); i++ {
 		unmapMemory(p.chunks[i])
 		p.chunks[i] = nil
 	}
-	p.chunks = p.chunks[:used]
-	if used > 0 {
-		last := int(p.n-1)&(1<<p.shift-1) + 1
-		dropPages(p.chunks[used-1][roundToPage(last*p.size):])
+	if used == 0 {
+		p.chunks = p.chunks[:1]
+		dropPages(p.chunks[0])
+		return
 	}
+	p.chunks = p.chunks[:used]
+	last := int(p.n-1)&(1<<p.shift-1) + 1
+	dropPages(p.chunks[used-1][roundToPage(last*p.size):])
 }
 
 // roundToPage returns n rounded up to whole pages.

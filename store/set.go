@@ -4,18 +4,20 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+
+	"tracker/proto"
 )
 
 // Sizes of blocks. 133 bytes hold 19 IPv4 peers with their stamps or 7 IPv6
 // ones, and not a byte is left over.
 const (
 	blockUnit    = 133
-	blockClasses = 16 // a block has 1 to 16 units: up to 304 or 112 peers
+	blockClasses = 24 // a block has 1 to 24 units: up to 456 or 168 peers
 	blockOwner   = 4  // bytes before the peers that say whose block it is
 
 	// spreadBlocks is how many neighbours a full block of the largest size
 	// shares its peers with before there is one more block. More of them
-	// means fuller blocks and more bytes to move: 32 are some 70 kB.
+	// means fuller blocks and more bytes to move: 32 are some 100 kB.
 	spreadBlocks = 32
 )
 
@@ -232,11 +234,13 @@ func (v *setView) spread(b int) {
 		for _, r := range v.dir[lo:hi] {
 			n += int(r.n)
 		}
-		if n+2*(hi-lo) <= full*(hi-lo) {
+		free := full*(hi-lo) - n
+		most := w >= spreadBlocks || hi-lo == len(v.dir)
+		switch {
+		case free >= 2*(hi-lo), most && free >= hi-lo:
 			v.share(lo, hi, hi-lo, n)
 			return
-		}
-		if w >= spreadBlocks || hi-lo == len(v.dir) {
+		case most:
 			v.share(lo, hi, hi-lo+1, n)
 			return
 		}
@@ -249,13 +253,20 @@ func (v *setView) share(lo, hi, count, n int) {
 	s := v.sh.scratch
 	s.Lock()
 	defer s.Unlock()
+	if s.wire == nil {
+		most := (spreadBlocks + 1) * blockClasses * blockUnit
+		s.wire, s.stamps = make([]byte, 0, most), make([]byte, 0, most/proto.Peer4Len)
+	}
 	wire, stamps := s.wire[:0], s.stamps[:0]
 	for b := lo; b < hi; b++ {
 		l := v.block(b)
 		wire, stamps = append(wire, l.wire...), append(stamps, l.stamps...)
 	}
-	s.wire, s.stamps = wire, stamps
+	s.wire, s.stamps = wire, stamps // whichever grew
 	for ; hi-lo < count; hi++ {
+		if len(v.dir) == cap(v.dir) {
+			v.dir = slices.Grow(v.dir, len(v.dir)/2+1) // append's quarters leave more garbage
+		}
 		v.dir = slices.Insert(v.dir, hi, blockRef{at: v.sh.addBlock(blockClasses-1, v.owner), cls: blockClasses - 1, low: v.dir[hi-1].low})
 	}
 	for i := range count {

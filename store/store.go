@@ -1,11 +1,59 @@
 // Package store remembers who is in which swarm.
+//
+// # Layout
+//
+// A [Store] is a power-of-two number of shards. The top bits of an infohash's
+// hash choose the shard, its lower half a place in that shard's table, so the
+// two never correlate. A shard owns everything below it and has one lock.
+//
+//	hash(infohash) = ssss............................tttttttttttttttttttttttttttttttt
+//	                 |                               |
+//	                 shard                           first slot to probe
+//
+//	shard ── table ── record   a torrent with up to some 76 peers, in one piece
+//	              └── swarm ── set ── block   a large one: its peers by family
+//	                                          and state, some hundred to a block
+//
+// Most swarms have one or two peers, so bytes per torrent decide: a torrent
+// with one IPv4 peer takes 29 bytes of record and 9 of table. A peer is its
+// 6 or 18 compact bytes and one more, which holds the minute it was last heard
+// of and whether it is a seeder.
+//
+// Records of one length lie in a pool, as do blocks: a dense array outside the
+// Go heap, in which the last item takes the place of one that is removed. What
+// is free is therefore always at the end, and is given back to the system at
+// once. Tables grow by an eighth and sets by a block, never by doubling, so
+// the figures hold at every size, and no step needs twice the memory.
+//
+// # Secrets
+//
+// Clients choose infohashes, addresses and ports. Where something is kept
+// depends on a hash with a secret of this process, and what one long probe may
+// cost is bounded all the same.
+//
+// # Who is handed out
+//
+// Every peer that the asker may see is equally likely: never the asker, no
+// seeder for a seeder, and private addresses only for private askers. See
+// chooser.
+//
+// # Time
+//
+// Nothing here reads a clock. Callers pass the current [Minute]. What has
+// expired is forgotten by a sweep, in steps that each lock a shard for some
+// ten microseconds; a small torrent is also looked after when it is announced
+// to.
+//
+// # Locks
+//
+// A call holds one shard's lock, and under it at most that of the scratch
+// buffer. No lock is held across a call out of this package.
 package store
 
 import (
 	"crypto/rand"
 	"encoding/binary"
 	"runtime"
-	"sync"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -223,5 +271,3 @@ func (s *Store) Totals() (torrents, seeders, leechers int) {
 	}
 	return torrents, seeders, leechers
 }
-
-var _ sync.Locker = (*shard)(nil)
