@@ -120,6 +120,21 @@ func newMachine(t testing.TB, expire Minute) *machine {
 	}
 }
 
+// end gives back the memory of m's store.
+func (m *machine) end() {
+	for i := range m.store.shards {
+		sh := &m.store.shards[i]
+		unmapWords(sh.tab.slots)
+		for _, pools := range [...][]pool{sh.records[:], sh.blocks[:]} {
+			for _, p := range pools {
+				for _, c := range p.chunks {
+					unmapMemory(c)
+				}
+			}
+		}
+	}
+}
+
 // instructionLen is the bytes of one instruction: operation, torrent, peer, peer.
 const instructionLen = 4
 
@@ -257,6 +272,7 @@ func TestModel(t *testing.T) {
 			}
 			r := rand.New(rand.NewPCG(1, uint64(tt.steps)))
 			m := newMachine(t, tt.expire)
+			defer m.end()
 			for i := range tt.steps {
 				op := byte(r.IntN(250))
 				if r.IntN(tt.advance) == 0 {
@@ -297,7 +313,8 @@ func FuzzStore(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, prog []byte) {
 		m := newMachine(t, 45)
-		for ; len(prog) >= instructionLen; prog = prog[instructionLen:] {
+		defer m.end()
+		for prog = prog[:min(len(prog), 1000)]; len(prog) >= instructionLen; prog = prog[instructionLen:] {
 			m.do(prog[0], prog[1]%16, binary.LittleEndian.Uint16(prog[2:]))
 		}
 		m.compare()

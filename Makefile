@@ -1,0 +1,62 @@
+# Build, test and measure the tracker. `make help` lists what there is.
+#
+# Tools run by pinned version through `go run`, so go.mod holds only what the
+# tracker links.
+
+GO          ?= go
+STATICCHECK  = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOFUMPT      = $(GO) run mvdan.cc/gofumpt@v0.9.2
+
+PGO      = $(if $(wildcard perf/cpu.pgo),-pgo=perf/cpu.pgo)
+FUZZTIME ?= 20s
+
+build: ## build ./tracker, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-s $(PGO) -o tracker .
+
+test: build ## all tests, with real clients; needs root and what .ci/run installs
+	$(GO) vet ./...
+	$(GO) test -race -timeout 20m ./...
+	$(GO) test -tags trackercheck -timeout 10m ./store
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
+
+check: lint test cross ## test, linters, and builds for small machines
+
+lint: ## formatting, vet, staticcheck, go.mod
+	@out=$$($(GOFUMPT) -l .); [ -z "$$out" ] || { echo "not gofumpted: $$out" >&2; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+# linux unless said otherwise; GOMIPS=softfloat is what routers have.
+CROSS = linux/mipsle linux/mips linux/arm linux/arm64 linux/386 linux/riscv64 freebsd/amd64 openbsd/amd64 darwin/arm64
+
+cross: ## build for every supported system and CPU
+	@for t in $(CROSS); do \
+		GOOS=$${t%/*} GOARCH=$${t#*/} GOMIPS=softfloat GOARM=6 CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null . || exit 1; \
+		echo "$$t builds"; \
+	done
+
+fuzz: ## every fuzz target for FUZZTIME each (20s; 10000000x for as many runs)
+	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
+			echo "$$(dirname $$f) $$t"; \
+			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $$(dirname $$f) || exit 1; \
+		done; \
+	done
+
+memory: build ## bytes per torrent and peer against the budgets, beside opentracker; needs root for IPv6
+	$(GO) run ./perf/memory -tracker ./tracker -peer opentracker
+
+compare: build ## CPU per request beside opentracker and the floor of the system
+	$(GO) run ./perf/compare
+
+bench: ## the benchmarks beside the code
+	$(GO) test -run '^$$' -bench . ./...
+
+clean: ## remove what was built
+	rm -f tracker
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+.PHONY: build test check lint cross fuzz memory compare bench clean help

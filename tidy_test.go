@@ -1,0 +1,145 @@
+package main
+
+import (
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Modules of others that a package may link.
+const (
+	gnet    = "github.com/panjf2000/gnet/v2"
+	siphash = "github.com/dchest/siphash"
+	xxhash  = "github.com/cespare/xxhash/v2"
+	xsys    = "golang.org/x/sys"
+)
+
+// arrows is the architecture: which packages a package may import beyond the
+// standard library. A package missing here may import none of ours and none of
+// others. Tests may import what they like.
+var arrows = map[string][]string{
+	".":            {"config", "loop", "stats", "store", "whitelist", xsys},
+	"loop":         {"proto", "stats", "store", "whitelist", gnet, xsys},
+	"store":        {"proto", xxhash, xsys},
+	"whitelist":    {"proto", xsys}, // x/sys: inotify
+	"proto":        {siphash},       // the MAC of connection ids
+	"perf":         {"proto", "store", xsys},
+	"perf/load":    {"perf", "proto", "store", xsys},
+	"perf/memory":  {"perf", "proto", "store", xsys},
+	"perf/compare": {"perf", "proto", "store", xsys},
+}
+
+// banned lists standard packages that have no place in a package, with what
+// to do instead.
+var banned = map[string]string{
+	"loop net/http":  "answer by hand in loop/http.go",
+	"proto fmt":      "append bytes",
+	"proto time":     "take the time as an argument",
+	"proto unsafe":   "convert slices to arrays",
+	"config unsafe":  "there is no need",
+	"store time":     "take a Minute as an argument",
+	"store net":      "take a compact peer",
+	"stats net/http": "append to a buffer",
+}
+
+// bannedEverywhere drags megabytes into a router's binary.
+var bannedEverywhere = []string{"net/http", "encoding/json", "crypto/tls"}
+
+// A source is one Go file of the program, not of its tests.
+type source struct {
+	path string // slashes, relative to the root
+	dir  string
+	file *ast.File
+}
+
+// sources parses the program.
+func sources(t *testing.T, tests bool) (all []source) {
+	t.Helper()
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != "." {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") && !tests {
+			return nil
+		}
+		f, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+		all = append(all, source{filepath.ToSlash(path), filepath.ToSlash(filepath.Dir(path)), f})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestArrows fails on an import that the architecture has no arrow for.
+func TestArrows(t *testing.T) {
+	for _, s := range sources(t, false) {
+		for _, imp := range s.file.Imports {
+			path, _ := strconv.Unquote(imp.Path.Value)
+			if why, ok := banned[s.dir+" "+path]; ok {
+				t.Errorf("%s imports %s: %s", s.path, path, why)
+			}
+			if slices.Contains(bannedEverywhere, path) && !strings.HasPrefix(s.dir, "perf/") {
+				t.Errorf("%s imports %s, which no package of ours may", s.path, path)
+			}
+			if path == "unsafe" && !strings.HasSuffix(s.path, "_unsafe.go") && !strings.HasSuffix(s.path, "_linux.go") {
+				t.Errorf("%s imports unsafe: only files named *_unsafe.go and *_linux.go may", s.path)
+			}
+			ours, isOurs := strings.CutPrefix(path, "tracker/")
+			if !isOurs && !strings.Contains(strings.SplitN(path, "/", 2)[0], ".") {
+				continue // the standard library
+			}
+			if !slices.ContainsFunc(arrows[s.dir], func(to string) bool {
+				return isOurs && to == ours || !isOurs && (path == to || strings.HasPrefix(path, to+"/"))
+			}) {
+				t.Errorf("%s imports %s: no arrow leads there", s.path, path)
+			}
+		}
+	}
+}
+
+// TestPackageComments fails unless every package has exactly one comment.
+func TestPackageComments(t *testing.T) {
+	comments := map[string]int{}
+	for _, s := range sources(t, false) {
+		comments[s.dir] += 0
+		if s.file.Doc != nil {
+			comments[s.dir]++
+		}
+	}
+	for dir, n := range comments {
+		if n != 1 {
+			t.Errorf("package in %s has %d package comments, want 1", dir, n)
+		}
+	}
+}
+
+// TestFormat fails on a file that gofmt would change.
+func TestFormat(t *testing.T) {
+	for _, s := range sources(t, true) {
+		src, err := os.ReadFile(s.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := format.Source(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(src) != string(want) {
+			t.Errorf("%s is not formatted: run gofmt -w", s.path)
+		}
+	}
+}
