@@ -1,0 +1,20 @@
+// Package e2e tests the whole program together with programs of other people.
+//
+// It holds tests only. They build ./tracker once, start it as a user would,
+// and look at it from outside:
+//
+//   - replay_test.go asks it the questions whose answers by opentracker are
+//     recorded in testdata/captures, and lists every difference with a reason.
+//     Debian's opentracker is asked the same, which proves the questions.
+//   - malformed_test.go puts every byte into every part of a request, and has
+//     opentracker and ours agree on each.
+//   - transfer_test.go moves a file from a seeding client to a downloading one
+//     for transmission, aria2 and libtorrent, in network namespaces of its own.
+//   - badinput_test.go cuts, mangles and dawdles, descriptors_test.go floods,
+//     and both see it go on serving.
+//
+// The tests need Linux. The transfers need root, for the namespaces, and the
+// clients; what is missing is named, and is a failure: a test that skips is a
+// test nobody misses. Nothing here imports a package of the tracker, so no
+// mistake can cancel itself out.
+package e2e

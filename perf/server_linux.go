@@ -1,0 +1,268 @@
+package perf
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tracker/proto"
+)
+
+// ErrStart is returned when a tracker does not come up.
+var ErrStart = errors.New("perf: the tracker did not start")
+
+// startLimit is how long a tracker may take until it serves. Opentracker
+// needs a second for each million lines of its list.
+const startLimit = 60 * time.Second
+
+// Server is a tracker running as a child process.
+type Server struct {
+	Addr netip.AddrPort
+	cmd  *exec.Cmd
+	out  bytes.Buffer
+}
+
+// Command says how to start a tracker that takes opentracker's flags.
+type Command struct {
+	Path      string // looked for in PATH if it has no slash
+	Addr      netip.Addr
+	Whitelist string // name of the list, or "" for none
+	Probe     uint32 // number of a torrent that it serves
+	CPU       int    // it runs on this one alone; negative for any
+	Env       []string
+}
+
+// Start runs the tracker on a free port for UDP and TCP and returns when it
+// serves the probe. Its errors are [ErrStart], with what the tracker said, or
+// what the system said. The tracker dies with the thread that started it, so
+// the caller has locked its goroutine to that.
+func (c Command) Start() (*Server, error) {
+	port, err := freePort(c.Addr)
+	if err != nil {
+		return nil, err
+	}
+	path, err := exec.LookPath(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	p := strconv.Itoa(int(port))
+	args := []string{"-i", c.Addr.String(), "-p", p, "-P", p}
+	if c.Whitelist != "" {
+		args = append(args, "-w", c.Whitelist)
+	}
+	s := &Server{Addr: netip.AddrPortFrom(c.Addr, port), cmd: exec.Command(path, args...)}
+	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
+	s.cmd.Env = append(os.Environ(), c.Env...)
+	s.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	if err := startOn(s.cmd, c.CPU); err != nil {
+		return nil, err
+	}
+	if err := s.await(c.Probe); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("%w: %s: %w\n%s", ErrStart, path, err, s.out.Bytes())
+	}
+	return s, nil
+}
+
+// PID returns the process id.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Stop ends the process and waits for it.
+func (s *Server) Stop() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// await asks for torrent probe until it gets a whole answer.
+func (s *Server) await(probe uint32) error {
+	deadline := time.Now().Add(startLimit)
+	for {
+		err := s.ask(probe)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		if exited(s.PID()) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// ask joins torrent probe and leaves it.
+func (s *Server) ask(probe uint32) error {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.Addr))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var id uint64
+	steps := []Request{
+		{Kind: Connect},
+		{Kind: Announce, Torrent: probe, Port: 1024, Event: proto.EventStarted},
+		{Kind: Announce, Torrent: probe, Port: 1024, Event: proto.EventStopped},
+	}
+	var buf [maxDatagram]byte
+	for _, r := range steps {
+		if err := conn.SetDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+			return err
+		}
+		if _, err := conn.Write(appendUDP(nil, &r, id, 7)); err != nil {
+			return err
+		}
+		n, err := conn.Read(buf[:])
+		if err != nil {
+			return err
+		}
+		if n < r.leastAnswer() || buf[3] != byte(r.Kind) {
+			return fmt.Errorf("answer of %d bytes to request kind %d", n, r.Kind)
+		}
+		if r.Kind == Connect {
+			id = be.Uint64(buf[8:])
+		}
+	}
+	return nil
+}
+
+// startOn starts cmd on one cpu, or anywhere if cpu is negative. The child
+// inherits the affinity of the thread that forks it.
+func startOn(cmd *exec.Cmd, cpu int) error {
+	if cpu < 0 {
+		return cmd.Start()
+	}
+	var old unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &old); err != nil {
+		return os.NewSyscallError("sched_getaffinity", err)
+	}
+	if err := Pin(cpu); err != nil {
+		return err
+	}
+	defer func() { _ = unix.SchedSetaffinity(0, &old) }()
+	return cmd.Start()
+}
+
+// Pin binds the calling thread to one cpu; the caller has locked its
+// goroutine to the thread.
+func Pin(cpu int) error {
+	var set unix.CPUSet
+	set.Set(cpu)
+	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &set))
+}
+
+// Memory is what a process occupies, in bytes.
+type Memory struct {
+	RSS  int64 // VmRSS
+	Anon int64 // RssAnon: its own, without files and shared memory
+	PSS  int64 // proportional share of everything
+}
+
+// Memory reads what the tracker occupies now.
+func (s *Server) Memory() (Memory, error) {
+	var m Memory
+	err := procFields(s.PID(), "status", map[string]*int64{"VmRSS": &m.RSS, "RssAnon": &m.Anon})
+	if err != nil {
+		return m, err
+	}
+	// Without smaps_rollup (Linux before 4.14) PSS stays 0.
+	_ = procFields(s.PID(), "smaps_rollup", map[string]*int64{"Pss": &m.PSS})
+	return m, nil
+}
+
+// CPU returns the time the tracker has computed, in user and system mode, to
+// the nanosecond: the process's CPU clock, which threads that have ended are
+// part of, as they are not of /proc/PID/task.
+func (s *Server) CPU() (time.Duration, error) {
+	var ts unix.Timespec
+	clock := int32(^s.PID()<<3 | 2) // CPUCLOCK_SCHED of another process, clock_getcpuclockid(3)
+	if err := unix.ClockGettime(clock, &ts); err != nil {
+		return 0, os.NewSyscallError("clock_gettime", err)
+	}
+	return time.Duration(ts.Nano()), nil
+}
+
+// procFields reads "Name: 123 kB" lines of a file of /proc/PID.
+func procFields(pid int, file string, want map[string]*int64) error {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		if p := want[name]; p != nil {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			if err != nil {
+				return fmt.Errorf("/proc/%d/%s: %w", pid, file, err)
+			}
+			*p = kb << 10
+		}
+	}
+	return nil
+}
+
+// exited reports whether the process has ended without being waited for.
+func exited(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	i := bytes.LastIndexByte(stat, ')') // a name may hold anything
+	return i >= 0 && i+2 < len(stat) && stat[i+2] == 'Z'
+}
+
+// freePort returns a port free for TCP and UDP on addr at this moment.
+func freePort(addr netip.Addr) (uint16, error) {
+	var err error
+	for range 20 {
+		var l *net.TCPListener
+		l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+		if err != nil {
+			continue
+		}
+		port := l.Addr().(*net.TCPAddr).AddrPort().Port()
+		var c *net.UDPConn
+		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
+		_ = l.Close()
+		if err == nil {
+			_ = c.Close()
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("no free port on %s: %w", addr, err)
+}
+
+// WriteWhitelist writes the infohashes of the first n torrents to a new file
+// in opentracker's format, readable by everybody, since opentracker opens it
+// as nobody. The caller removes the file's directory.
+func WriteWhitelist(n uint32) (path string, err error) {
+	dir, err := os.MkdirTemp("", "perf")
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(dir, "whitelist")
+	f, err := os.Create(path)
+	if err == nil {
+		w := bufio.NewWriterSize(f, 1<<20)
+		for t := range n {
+			fmt.Fprintf(w, "%x\n", Infohash(t))
+		}
+		err = errors.Join(w.Flush(), f.Close(), os.Chmod(dir, 0o755), os.Chmod(path, 0o644))
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return "", err
+	}
+	return path, nil
+}
