@@ -79,6 +79,7 @@ type Lists struct {
 	marks        *overlay // what the FIFOs said; corrects black if there is no white
 	fifos        []*fifo
 	log          func(line string)
+	heard        []string // what sources said since the last publish
 }
 
 // A view is all that a request looks at.
@@ -105,10 +106,10 @@ func Open(o *Options) (*Lists, error) {
 		l.log = func(string) {}
 	}
 	for _, path := range o.White {
-		l.white = append(l.white, newSource("whitelist", path, o.outside[path], l.log))
+		l.white = append(l.white, newSource("whitelist", path, o.outside[path], l.hear))
 	}
 	for _, path := range o.Black {
-		l.black = append(l.black, newSource("blacklist", path, o.outside[path], l.log))
+		l.black = append(l.black, newSource("blacklist", path, o.outside[path], l.hear))
 	}
 	o.closeUnused(append(l.white, l.black...))
 	for _, s := range l.white {
@@ -116,12 +117,13 @@ func Open(o *Options) (*Lists, error) {
 	}
 	for _, s := range l.black {
 		if s.refresh(rereadAll); !s.loaded {
+			l.tell()
 			return nil, fmt.Errorf("blacklist %s: %s", s.path, s.said)
 		}
 	}
+	l.publish()
 	l.makeFIFO(o.FIFOAdd, added)
 	l.makeFIFO(o.FIFODelete, deleted)
-	l.publish()
 	return l, nil
 }
 
@@ -183,6 +185,18 @@ func (l *Lists) check() {
 	if l.refresh(rereadChanged) {
 		l.publish()
 	}
+	l.tell()
+}
+
+// hear keeps what a source says until it is true of what requests see.
+func (l *Lists) hear(line string) { l.heard = append(l.heard, line) }
+
+// tell tells the log what was heard.
+func (l *Lists) tell() {
+	for _, line := range l.heard {
+		l.log(line)
+	}
+	l.heard = nil
 }
 
 // refresh reads sources and reports whether one of them says something new.
@@ -218,6 +232,7 @@ func (l *Lists) publish() {
 	if old := l.now.Swap(v); old != nil && dropped(old, v) >= worthReturning {
 		debug.FreeOSMemory()
 	}
+	l.tell()
 }
 
 // dropped returns the bytes of the sets in old that are not in v, which has the
