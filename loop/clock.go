@@ -1,0 +1,106 @@
+package loop
+
+import (
+	"sync/atomic"
+	"time"
+
+	"tracker/store"
+)
+
+// tick is how often the clock is read when there is nothing else to do.
+const tick = time.Second
+
+// epochLength is how long a connection id of BEP 15 is the current one. The
+// one before is accepted too, because clients use them far longer than the
+// minute the BEP grants.
+const epochLength = time.Hour
+
+// maxCatchUp is how many minutes are swept one by one after the machine was
+// suspended. By then every peer there was has expired, whatever the interval:
+// ages have 7 bits.
+const maxCatchUp = 128
+
+// A clock is what the reactors know of time. One goroutine sets it, everybody
+// reads it, and nobody asks the system on the path of a request.
+type clock struct {
+	minute atomic.Uint32 // store.Minute
+	epoch  atomic.Uint32 // hours, for connection ids
+	millis atomic.Int64  // for the deadlines of connections
+}
+
+// A timekeeper sets the clock and sweeps the store. It belongs to one
+// goroutine.
+//
+// The store is shown every minute in turn and swept once for each, so that
+// ages of 7 bits cannot be misread. Its minute therefore counts sweeps, and
+// stays behind if the machine was suspended for longer than it matters.
+type timekeeper struct {
+	now   func() time.Duration // a monotonic clock, never the wall clock
+	clock *clock
+	store *store.Store
+
+	base     time.Duration // where minute 0 began
+	sweeping bool          // a sweep has begun and not ended
+	steps    int           // in this sweep so far
+	pause    time.Duration // between two steps of this sweep
+}
+
+// Bounds on how a sweep is spread over its minute. A short sweep takes breaks
+// of maxPause, a long one is done in about sweepSpan.
+const (
+	maxPause  = 5 * time.Millisecond
+	sweepSpan = 30 * time.Second
+)
+
+// newTimekeeper sets c to the present and returns what keeps it there.
+func newTimekeeper(now func() time.Duration, c *clock, st *store.Store) *timekeeper {
+	k := &timekeeper{now: now, clock: c, store: st, pause: maxPause}
+	t := k.read()
+	c.minute.Store(uint32(t / time.Minute))
+	return k
+}
+
+// read sets all of the clock but the minute, and returns the time.
+func (k *timekeeper) read() time.Duration {
+	t := k.now()
+	k.clock.millis.Store(t.Milliseconds())
+	k.clock.epoch.Store(uint32(t / epochLength))
+	return t
+}
+
+// step sets the clock, takes one step of a sweep if one is due, and returns
+// how long to wait before the next call.
+func (k *timekeeper) step() time.Duration {
+	behind := k.behind(k.read())
+	if !k.sweeping {
+		if behind == 0 {
+			return tick
+		}
+		k.clock.minute.Add(1)
+		behind--
+		k.sweeping, k.steps = true, 0
+	}
+	k.steps++
+	if k.store.SweepStep(store.Minute(k.clock.minute.Load())) {
+		k.sweeping = false
+		k.pause = min(maxPause, sweepSpan/time.Duration(k.steps))
+	}
+	switch {
+	case behind > 0:
+		return 0
+	case k.sweeping:
+		return k.pause
+	}
+	return tick
+}
+
+// behind returns by how many minutes the store lags behind t. What exceeds
+// [maxCatchUp] is forgotten.
+func (k *timekeeper) behind(t time.Duration) int {
+	n := int((t-k.base)/time.Minute) - int(k.clock.minute.Load())
+	if lost := n - maxCatchUp; lost > 0 {
+		k.base += time.Duration(lost) * time.Minute
+		return maxCatchUp
+	}
+	return max(n, 0)
+}

@@ -1,0 +1,89 @@
+package loop
+
+import (
+	"runtime"
+	"time"
+
+	"tracker/proto"
+	"tracker/store"
+)
+
+// A Transport is a way to receive datagrams.
+type Transport uint8
+
+// Transports for UDP.
+const (
+	TransportAuto    Transport = iota // batches where there are any
+	TransportBatches                  // recvmmsg and sendmmsg; Linux only
+	TransportGnet                     // one datagram at a time, on every system
+)
+
+// defaultReceiveBuffer is the queue asked for at each UDP socket, in bytes. The
+// kernel counts about 800 for an announce, so this holds some 1,300: 250 ms at
+// 5,000 a second on each reactor.
+const defaultReceiveBuffer = 1 << 20
+
+// Config says what to serve, and where. Zero values mean the default, except
+// for Store, which must be given.
+type Config struct {
+	Listen        []Addr        // none: TCP and UDP on port 6969 of every address
+	TCPReactors   int           // 0: as many as processors in use
+	UDPReactors   int           // for each UDP address; 0: as many as processors in use
+	Interval      time.Duration // between two announces of a client; 0: 30 minutes
+	MaxConns      int           // TCP connections at once; 0: what the file limit allows
+	IdleLimit     time.Duration // for an HTTP request; 0: 5 s
+	UDP           Transport
+	ReceiveBuffer int // bytes for each UDP socket; 0: 1 MiB
+
+	Store   *store.Store
+	Allowed func(*proto.Infohash) bool // may be called by many goroutines; nil allows all
+
+	// Ready is called when every socket is bound and gnet has its own, and
+	// before anything is read: the moment to give up root. An error ends Run.
+	Ready func() error
+	// Logf is told what the operator should see, a line without its end.
+	Logf func(format string, args ...any)
+	// Now is a monotonic clock; nil: that of the machine since it started.
+	Now func() time.Duration
+}
+
+// withDefaults returns cfg with its zero values replaced.
+func (cfg Config) withDefaults() Config {
+	if len(cfg.Listen) == 0 {
+		cfg.Listen = defaults()
+	}
+	if cfg.TCPReactors <= 0 {
+		cfg.TCPReactors = runtime.GOMAXPROCS(0)
+	}
+	if cfg.UDPReactors <= 0 {
+		cfg.UDPReactors = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = defaultInterval
+	}
+	if cfg.IdleLimit <= 0 {
+		cfg.IdleLimit = idleLimit
+	}
+	if cfg.UDP == TransportAuto {
+		cfg.UDP = TransportGnet
+		if hasBatches {
+			cfg.UDP = TransportBatches
+		}
+	}
+	if cfg.ReceiveBuffer <= 0 {
+		cfg.ReceiveBuffer = defaultReceiveBuffer
+	}
+	if cfg.Logf == nil {
+		cfg.Logf = func(string, ...any) {}
+	}
+	if cfg.Now == nil {
+		cfg.Now = bootTime
+	}
+	return cfg
+}
+
+// closeEvery returns how often overdue connections are looked for, and how late
+// the clock may be meanwhile.
+func (cfg *Config) closeEvery() time.Duration { return min(tick, cfg.IdleLimit/5) }
+
+func (cfg *Config) census() census { return census{tcp: cfg.TCPReactors, udp: cfg.UDPReactors} }

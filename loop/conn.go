@@ -1,0 +1,177 @@
+package loop
+
+import (
+	"net/netip"
+
+	"tracker/proto"
+)
+
+// A conn is what is known about one TCP connection. It belongs to the reactor
+// that accepted it, and is reused for another when it is closed.
+type conn struct {
+	link     link // gnet's side of it
+	src      netip.AddrPort
+	deadline int64  // when it is closed, in milliseconds of the clock
+	partial  []byte // a request that is not all here, or empty
+	draining bool   // answered for the last time; input is thrown away
+
+	prev, next *conn // in connList
+}
+
+// requests cuts what arrives on a connection into requests.
+//
+// A whole request is parsed where it was read to, without being copied. Only
+// what is left over is kept, in a buffer that is small at first, because
+// connections that dawdle are the ones that come in great numbers.
+type requests struct {
+	free [][]byte // buffers of smallPartial bytes
+}
+
+// Sizes of the buffer for a request that is not all here, in bytes, and how
+// many of the small ones are kept for the next.
+const (
+	smallPartial = 1 << 10
+	largePartial = proto.MaxHTTPRequest + 1 // one more, to see that it is too long
+	maxFree      = 64
+)
+
+// next returns the next whole request of c, whose bytes are those kept and
+// then in, and what is left of in behind it. The request is borrowed from
+// either until the next call. If there is none, req is nil, and long says
+// that there will never be one: it is over [proto.MaxHTTPRequest] bytes.
+// Otherwise everything has been kept.
+func (r *requests) next(c *conn, in []byte) (req, rest []byte, long bool) {
+	if len(c.partial) == 0 {
+		if end := wholeRequest(in); end > 0 {
+			return in[:end], in[end:], false
+		}
+		if len(in) > proto.MaxHTTPRequest {
+			return nil, nil, true
+		}
+		r.keep(c, in)
+		return nil, nil, false
+	}
+	had := len(c.partial)
+	r.keep(c, in[:min(len(in), largePartial-had)])
+	window := c.partial[:min(len(c.partial), proto.MaxHTTPRequest)]
+	if end := proto.HTTPEnd(window, min(had, len(window))); end > 0 {
+		req, c.partial = c.partial[:end], c.partial[:0]
+		return req, in[end-had:], false
+	}
+	return nil, nil, len(c.partial) > proto.MaxHTTPRequest
+}
+
+// wholeRequest returns the length of the request that b starts with, or 0 if
+// it is not all there or too long.
+func wholeRequest(b []byte) int {
+	return proto.HTTPEnd(b[:min(len(b), proto.MaxHTTPRequest)], 0)
+}
+
+// keep appends b to what is kept of c.
+func (r *requests) keep(c *conn, b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if need := len(c.partial) + len(b); need > cap(c.partial) {
+		old := c.partial
+		c.partial = append(r.buffer(need), old...)
+		r.release(old)
+	}
+	c.partial = append(c.partial, b...)
+}
+
+// buffer returns an empty buffer for n bytes.
+func (r *requests) buffer(n int) []byte {
+	if n > smallPartial {
+		return make([]byte, 0, largePartial)
+	}
+	if last := len(r.free) - 1; last >= 0 {
+		b := r.free[last]
+		r.free = r.free[:last]
+		return b
+	}
+	return make([]byte, 0, smallPartial)
+}
+
+// release takes a buffer back.
+func (r *requests) release(b []byte) {
+	if cap(b) == smallPartial && len(r.free) < maxFree {
+		r.free = append(r.free, b[:0])
+	}
+}
+
+// settle gives the buffer of c back if nothing is kept in it.
+func (r *requests) settle(c *conn) {
+	if len(c.partial) == 0 && c.partial != nil {
+		r.release(c.partial)
+		c.partial = nil
+	}
+}
+
+// A connList holds connections in the order of their deadlines. Deadlines are
+// only ever set to the same distance from now, so the latest is always last,
+// and whoever looks for overdue ones looks at the first.
+type connList struct {
+	first, last *conn
+	free        *conn // closed ones, to be reused, linked by next
+	nfree       int
+}
+
+// maxFreeConns is how many closed connections are kept to be reused, so that a
+// flood leaves little behind.
+const maxFreeConns = 1024
+
+// add returns a new connection at the end of the list.
+func (l *connList) add() *conn {
+	c := l.free
+	if c == nil {
+		c = new(conn)
+	} else {
+		l.free, c.next = c.next, nil
+		l.nfree--
+	}
+	l.append(c)
+	return c
+}
+
+// touch moves c to the end.
+func (l *connList) touch(c *conn) {
+	if c != l.last {
+		l.unlink(c)
+		l.append(c)
+	}
+}
+
+// remove takes c off the list, to be reused.
+func (l *connList) remove(c *conn) {
+	l.unlink(c)
+	*c = conn{}
+	if l.nfree < maxFreeConns {
+		c.next, l.free = l.free, c
+		l.nfree++
+	}
+}
+
+func (l *connList) append(c *conn) {
+	c.prev, c.next = l.last, nil
+	if l.last == nil {
+		l.first = c
+	} else {
+		l.last.next = c
+	}
+	l.last = c
+}
+
+func (l *connList) unlink(c *conn) {
+	if c.prev == nil {
+		l.first = c.next
+	} else {
+		c.prev.next = c.next
+	}
+	if c.next == nil {
+		l.last = c.prev
+	} else {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+}

@@ -1,0 +1,92 @@
+package loop
+
+import (
+	"net/netip"
+	"time"
+
+	"tracker/proto"
+	"tracker/stats"
+	"tracker/store"
+)
+
+// defaultInterval is how long a client is asked to wait until it announces
+// again.
+const defaultInterval = 30 * time.Minute
+
+// A pace is what clients are told about when to announce again: a number of
+// seconds from base on, drawn for each answer, so that clients that came at
+// once do not all come back at once.
+type pace struct{ base, spread uint32 }
+
+// makePace returns the pace that is interval, give or take a tenth.
+func makePace(interval time.Duration) pace {
+	seconds := uint32(interval / time.Second)
+	return pace{base: seconds - seconds/10, spread: max(1, seconds/5)}
+}
+
+// A reactor is what one goroutine needs to turn requests into answers. Its
+// fields belong to that goroutine, except for those said to be shared.
+type reactor struct {
+	store   *store.Store               // shared
+	clock   *clock                     // shared, only read here
+	key     *proto.ConnKey             // shared, never changed
+	allowed func(*proto.Infohash) bool // shared; nil allows every torrent
+	pace    pace
+
+	stats *stats.Counters // written here, read by others
+	rnd   *store.Rand
+
+	http  proto.HTTPRequest
+	udp   proto.Announce
+	reply proto.AnnounceReply
+	query store.Query
+	found store.Answer
+	body  []byte // of an HTTP answer
+}
+
+// familyOf returns the family of an address that is not IPv4-mapped.
+func familyOf(a netip.Addr) stats.Family {
+	if a.Is4() {
+		return stats.V4
+	}
+	return stats.V6
+}
+
+// minute returns the present as the store counts it.
+func (r *reactor) minute() store.Minute { return store.Minute(r.clock.minute.Load()) }
+
+// interval returns how many seconds a client should wait before it announces
+// again.
+func (r *reactor) interval() uint32 { return r.pace.base + r.rnd.Uint32n(r.pace.spread) }
+
+// refuses reports whether a is about a torrent that is not served here. Who
+// leaves is let go in any case.
+func (r *reactor) refuses(a *proto.Announce) bool {
+	return r.allowed != nil && a.Event != proto.EventStopped && !r.allowed(&a.Infohash)
+}
+
+// announce tells the store about a, sent from src, and leaves what it says in
+// r.found: up to numWant peers, of both families if both is set.
+func (r *reactor) announce(a *proto.Announce, src netip.Addr, numWant int, both families) {
+	r.query = store.Query{
+		Infohash: a.Infohash,
+		Peer:     proto.MakePeer(src, a.Port),
+		Event:    a.Event,
+		Seeder:   a.Left == 0,
+		Both:     bool(both),
+		NumWant:  numWant,
+	}
+	r.store.Announce(&r.query, r.minute(), r.rnd, &r.found)
+	if r.found.Completed {
+		r.stats.Inc(stats.Completed, familyOf(src))
+	}
+}
+
+// families says whether an answer has room for peers of both families, as over
+// HTTP, or only for the asker's, as over UDP.
+type families bool
+
+const (
+	ownFamily    families = false
+	bothFamilies families = true
+)

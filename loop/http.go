@@ -1,0 +1,113 @@
+package loop
+
+import (
+	"net/netip"
+
+	"tracker/proto"
+	"tracker/stats"
+)
+
+// A fate is what becomes of a connection after an answer.
+type fate uint8
+
+const (
+	// fateKeep: the client asked to keep the connection, and was told so.
+	fateKeep fate = iota
+	// fateDone: it closes, unless the client has already sent a whole next
+	// request, and so has shown that it expects another answer.
+	fateDone
+	// fateClose: it closes. The client and we do not understand each other.
+	fateClose
+)
+
+// request answers req, one whole HTTP request from src. It appends the answer
+// to dst and returns it, and says what becomes of the connection. Nothing of
+// req is kept.
+func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
+	q, family := &r.http, familyOf(src.Addr())
+	err := proto.ParseHTTP(req, q)
+	if refusal, ok := err.(proto.Refusal); ok {
+		if refusal == proto.RefuseNoInfohash {
+			r.stats.Inc(stats.HTTPNoInfohash, family)
+		} else {
+			r.stats.Inc(stats.HTTPAnnounces, family)
+		}
+		return r.refuse(dst, refusal, family)
+	}
+	switch {
+	case err == proto.ErrNotFound:
+	case err != nil:
+		r.stats.Inc(invalidity(req), family)
+		return append(dst, proto.HTTP400...), fateClose
+	case q.Kind == proto.KindAnnounce:
+		return r.httpAnnounce(dst, src.Addr())
+	case q.Kind == proto.KindScrape:
+		return r.httpScrape(dst, family)
+	case q.Kind == proto.KindFullScrape:
+		r.stats.Inc(stats.HTTPInvalid, family)
+		return append(dst, proto.HTTP400...), fateClose
+	}
+	r.stats.Inc(stats.HTTPNotFound, family)
+	return append(dst, proto.HTTP404...), fateClose
+}
+
+// invalidity returns as what an invalid request is counted.
+func invalidity(req []byte) stats.Counter {
+	const start = "GET /"
+	if len(req) < len(start) || string(req[:len(start)]) != start {
+		return stats.HTTPParseErrors
+	}
+	return stats.HTTPInvalid
+}
+
+// httpAnnounce answers the announce in r.http.
+func (r *reactor) httpAnnounce(dst []byte, src netip.Addr) ([]byte, fate) {
+	a, family := &r.http.Announce, familyOf(src)
+	r.stats.Inc(stats.HTTPAnnounces, family)
+	if r.refuses(a) {
+		r.stats.Inc(stats.Unlisted, family)
+		return r.refuse(dst, proto.RefuseUnlisted, family)
+	}
+	r.announce(a, src, a.NumWant, bothFamilies)
+	r.reply = proto.AnnounceReply{
+		Form:     a.Form(),
+		Asker6:   family == stats.V6,
+		Interval: r.interval(),
+		Counts:   r.found.Counts,
+		Peers4:   r.found.V4,
+		Peers6:   r.found.V6,
+	}
+	r.body = proto.AppendHTTPAnnounce(r.body[:0], &r.reply)
+	return r.finish(dst)
+}
+
+// httpScrape answers the scrape in r.http.
+func (r *reactor) httpScrape(dst []byte, family stats.Family) ([]byte, fate) {
+	r.stats.Inc(stats.HTTPScrapes, family)
+	scrape := &r.http.Scrape
+	scrape.Sort()
+	r.body = proto.AppendHTTPScrapeHead(r.body[:0])
+	for i := range scrape.N {
+		if counts, ok := r.store.Scrape(&scrape.Infohashes[i], r.minute()); ok {
+			r.body = proto.AppendHTTPScrapeEntry(r.body, &scrape.Infohashes[i], counts)
+		}
+	}
+	r.body = proto.AppendHTTPScrapeTail(r.body)
+	return r.finish(dst)
+}
+
+// refuse answers with a failure reason.
+func (r *reactor) refuse(dst []byte, why proto.Refusal, family stats.Family) ([]byte, fate) {
+	r.stats.Inc(stats.Refusals, family)
+	r.body = proto.AppendHTTPFailure(r.body[:0], why)
+	return r.finish(dst)
+}
+
+// finish appends r.body with the head that belongs to it.
+func (r *reactor) finish(dst []byte) ([]byte, fate) {
+	dst = append(proto.AppendHTTPHead(dst, len(r.body), r.http.KeepAlive), r.body...)
+	if r.http.KeepAlive {
+		return dst, fateKeep
+	}
+	return dst, fateDone
+}

@@ -1,0 +1,68 @@
+package loop
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+// Descriptors that connections may not have.
+const (
+	// spareFiles are for lists, snapshots and whatever else is opened while
+	// serving, out of the file limit.
+	spareFiles = 32
+	// spareFree are left free above what is open when serving begins.
+	spareFree = 8
+	// filesPerEngine are what an event loop still opens then: two for its
+	// poller, a connection that is refused at once, a placeholder when it is
+	// started again.
+	filesPerEngine = 4
+)
+
+// raiseFileLimit raises the limit of open files as far as the system lets us,
+// and returns it.
+func raiseFileLimit() (int, error) {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 0, fmt.Errorf("file limit: %w", err)
+	}
+	if r.Cur < r.Max {
+		raised := r
+		raised.Cur = r.Max
+		if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) == nil { // some systems refuse "unlimited"
+			r = raised
+		}
+	}
+	return int(min(uint64(r.Cur), math.MaxInt32)), nil
+}
+
+// openFiles counts the descriptors in use. It looks at the first ones only,
+// because the system gives out the lowest that is free.
+func openFiles() int {
+	n := 0
+	for fd := range 1 << 10 {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// maxConns returns how many connections may be open at once: as many as are
+// wanted, or, if that is 0, as the file limit has room for. It never returns
+// more than that.
+func maxConns(want, engines int) (int, error) {
+	files, err := raiseFileLimit()
+	if err != nil {
+		return 0, err
+	}
+	room := min(files-spareFiles, files-openFiles()-engines*filesPerEngine-spareFree)
+	if room <= 0 {
+		return 0, fmt.Errorf("a file limit of %d has no room for connections with %d event loops", files, engines)
+	}
+	if want > 0 {
+		room = min(room, want)
+	}
+	return room, nil
+}

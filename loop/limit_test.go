@@ -1,0 +1,136 @@
+package loop
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tracker/stats"
+	"tracker/store"
+)
+
+// fewFiles is the environment variable that makes the test binary a server
+// with a file limit of 64.
+const fewFiles = "LOOP_TEST_FEW_FILES"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(fewFiles) == "" {
+		os.Exit(m.Run())
+	}
+	os.Exit(serveWithFewFiles())
+}
+
+// serveWithFewFiles serves until its standard input ends, and then says what
+// it counted.
+func serveWithFewFiles() int {
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	s, err := Run(Config{
+		Listen:      []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0")},
+		TCPReactors: 2,
+		Store:       store.New(store.Options{}),
+		Logf:        func(format string, args ...any) { fmt.Printf(format+"\n", args...) },
+	})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	io.Copy(io.Discard, os.Stdin)
+	totals := s.Totals()
+	fmt.Println("restarts", totals.Sum(stats.EngineRestarts), "refused", totals.Sum(stats.TCPRefused) > 0)
+	s.Stop()
+	return 0
+}
+
+// TestFewFiles checks that a server with hardly any descriptors outlives more
+// connects than it has: the listeners still serve afterwards, without having
+// been started again.
+func TestFewFiles(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fewFiles+"=1")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	lines := bufio.NewReader(out)
+	where := func(prefix string) string {
+		line, err := lines.ReadString('\n')
+		to, ok := strings.CutPrefix(strings.TrimSpace(line), prefix)
+		if !ok {
+			t.Fatalf("said %q, %v", line, err)
+		}
+		return to
+	}
+	tcp, udp := where("listening on tcp "), where("listening on udp ")
+
+	var held []net.Conn
+	for range 200 {
+		c := dialTest(t, "tcp", tcp)
+		io.WriteString(c, keep)
+		if _, err := c.Read(make([]byte, 100)); err == nil {
+			held = append(held, c)
+		}
+	}
+	if len(held) < 10 || len(held) > 32 {
+		t.Errorf("%d connections were served at once, want 10 to 32", len(held))
+	}
+	connect(t, dialTest(t, "udp", udp))
+	for _, c := range held { // others get their turn
+		c.Close()
+	}
+	for end := 0; ; end++ {
+		c, err := net.Dial("tcp", tcp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, dont)
+		_, err = c.Read(make([]byte, 100))
+		c.Close()
+		if err == nil {
+			break
+		}
+		if end > 10000 {
+			t.Fatal("nobody is served any more")
+		}
+	}
+	in.Close()
+	if line, _ := lines.ReadString('\n'); line != "restarts 0 refused true\n" {
+		t.Errorf("said %q", line)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMaxConns(t *testing.T) {
+	room, err := maxConns(0, 2)
+	if err != nil || room < 100 {
+		t.Fatalf("room for %d connections, %v", room, err)
+	}
+	if n, err := maxConns(50, 2); n != 50 || err != nil {
+		t.Errorf("asked for 50, got %d, %v", n, err)
+	}
+	if n, err := maxConns(1<<20, 2); n != room || err != nil {
+		t.Errorf("asked for too many, got %d, %v, want %d", n, err, room)
+	}
+	if _, err := maxConns(0, 1<<20); err == nil {
+		t.Errorf("there is room with more event loops than descriptors")
+	}
+}

@@ -1,0 +1,224 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// DefaultPort is where the tracker listens when it is not told.
+const DefaultPort = 6969
+
+// Addr is where to listen. Network is "tcp" or "udp". Port 0 lets the system
+// choose one.
+type Addr struct {
+	Network  string
+	AddrPort netip.AddrPort
+}
+
+func (a Addr) String() string { return a.Network + " " + a.AddrPort.String() }
+
+// A ListenError says which address could not be had, and why.
+type ListenError struct {
+	Addr Addr
+	Err  error
+}
+
+func (e *ListenError) Error() string { return fmt.Sprintf("listen %s: %v", e.Addr, e.Err) }
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// A binding is an address to listen on and whether IPv4 comes there too.
+type binding struct {
+	addr  Addr
+	mixed bool // [::] takes IPv4 as well
+}
+
+// String names the address and, where the address alone does not tell, the
+// families that are served there.
+func (b binding) String() string {
+	switch a := b.addr.AddrPort.Addr(); {
+	case b.mixed:
+		return b.addr.String() + " (IPv4 and IPv6)"
+	case !a.IsUnspecified():
+		return b.addr.String()
+	case a.Is4():
+		return b.addr.String() + " (IPv4)"
+	}
+	return b.addr.String() + " (IPv6)"
+}
+
+// wildcard reports whether b receives what is sent to any address of the
+// machine.
+func (b binding) wildcard() bool { return b.addr.AddrPort.Addr().IsUnspecified() }
+
+// support says what the kernel makes of [::].
+type support uint8
+
+const (
+	supportMixed support = iota // it takes IPv4 as well
+	supportApart                // IPv6 sockets never take IPv4, as on OpenBSD
+	supportNone                 // there is no IPv6
+)
+
+// supported asks the kernel.
+func supported() support {
+	any6 := netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+	fd, err := bindSocket(binding{addr: Addr{"udp", any6}, mixed: true}, false)
+	switch {
+	case err == nil:
+		unix.Close(fd)
+		return supportMixed
+	case errors.Is(err, errNoMixing):
+		return supportApart
+	}
+	return supportNone
+}
+
+// plan turns the addresses named into what to bind. Repetitions are dropped.
+// [::] stands for every address of both families, as far as the kernel has
+// them; but IPv4 is left to 0.0.0.0 where that is named with the same port.
+func plan(named []Addr, has support) []binding {
+	seen := make(map[Addr]bool)
+	var plan []binding
+	add := func(a Addr) {
+		if !seen[a] || a.AddrPort.Port() == 0 {
+			plan = append(plan, binding{addr: a})
+		}
+		seen[a] = true
+	}
+	for _, a := range named {
+		a.AddrPort = netip.AddrPortFrom(a.AddrPort.Addr().Unmap(), a.AddrPort.Port())
+		if !a.anyAddr6() || has != supportNone {
+			add(a)
+		}
+		if a.anyAddr6() && has != supportMixed {
+			add(a.in4())
+		}
+	}
+	for i, b := range plan {
+		plan[i].mixed = b.addr.anyAddr6() && !seen[b.addr.in4()]
+	}
+	return plan
+}
+
+// anyAddr6 reports whether a is [::].
+func (a Addr) anyAddr6() bool { return a.AddrPort.Addr() == netip.IPv6Unspecified() }
+
+// in4 returns 0.0.0.0 with the network and port of a.
+func (a Addr) in4() Addr {
+	return Addr{a.Network, netip.AddrPortFrom(netip.IPv4Unspecified(), a.AddrPort.Port())}
+}
+
+// defaults returns where to listen when nothing is named.
+func defaults() []Addr {
+	every := netip.AddrPortFrom(netip.IPv6Unspecified(), DefaultPort)
+	return []Addr{{"tcp", every}, {"udp", every}}
+}
+
+// A listener is one address with a socket per reactor.
+type listener struct {
+	binding       // with the port that was chosen, if it was 0
+	fds     []int // owned; -1 once closed
+}
+
+// A census says how many reactors there are of each kind.
+type census struct{ tcp, udp int }
+
+// openAll binds every address, with a socket for each reactor of its kind,
+// after it has made sure that nobody else is there: sockets that share a port, as those of the reactors
+// do, would share it with another tracker in silence. Errors are
+// [*ListenError], and then nothing stays open.
+func openAll(plan []binding, reactors census) ([]*listener, error) {
+	for _, b := range plan {
+		if b.addr.AddrPort.Port() == 0 {
+			continue
+		}
+		fd, err := bindSocket(b, false)
+		if err != nil {
+			return nil, &ListenError{b.addr, err}
+		}
+		unix.Close(fd)
+	}
+	var all []*listener
+	for _, b := range plan {
+		n := reactors.tcp
+		if b.addr.Network == "udp" {
+			n = reactors.udp
+		}
+		l, err := openOne(b, n)
+		if err != nil {
+			closeAll(all)
+			return nil, &ListenError{b.addr, err}
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+// openOne opens the n sockets of one address.
+func openOne(b binding, n int) (*listener, error) {
+	l := &listener{binding: b}
+	for range n {
+		fd, err := l.openNext()
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l.fds = append(l.fds, fd)
+	}
+	return l, nil
+}
+
+// openNext opens one more socket for l. Where the kernel does not spread the
+// load over sockets of one port, it is the first one once more.
+func (l *listener) openNext() (int, error) {
+	if len(l.fds) > 0 && !balances {
+		return dup(l.fds[0])
+	}
+	fd, err := bindSocket(l.binding, balances)
+	if err != nil {
+		return -1, err
+	}
+	if err := l.prepare(fd); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// prepare makes a bound socket ready to receive, and learns its port.
+func (l *listener) prepare(fd int) error {
+	if l.addr.Network == "tcp" {
+		if err := unix.Listen(fd, backlog()); err != nil {
+			return err
+		}
+	}
+	if l.addr.AddrPort.Port() != 0 {
+		return nil
+	}
+	at, err := localAddr(fd)
+	if err != nil {
+		return err
+	}
+	l.addr.AddrPort = netip.AddrPortFrom(l.addr.AddrPort.Addr(), at.Port())
+	return nil
+}
+
+// close closes the sockets of l that are still open.
+func (l *listener) close() {
+	for i, fd := range l.fds {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		l.fds[i] = -1
+	}
+}
+
+func closeAll(all []*listener) {
+	for _, l := range all {
+		l.close()
+	}
+}

@@ -1,0 +1,320 @@
+// Package loop moves bytes: it owns the sockets, and hands what arrives to one
+// plain function that returns what to answer.
+//
+// # Reactors
+//
+// A reactor is one goroutine with sockets, buffers, counters and a random
+// source of its own. There are as many of each kind as processors, each kind
+// with its own socket for every address that is listened on; the sockets of
+// one address share its port, and the kernel spreads what arrives.
+//
+//	            ┌ UDP reactor 0   recvmmsg ─► datagram ─► sendmmsg
+//	udp [::]:p ─┤
+//	            └ UDP reactor 1   recvmmsg ─► datagram ─► sendmmsg
+//
+//	            ┌ TCP reactor 0   gnet ─► requests ─► request ─► one write
+//	tcp [::]:p ─┤
+//	            └ TCP reactor 1   gnet ─► requests ─► request ─► one write
+//
+// UDP has two transports. On Linux a reactor takes up to 64 datagrams with one
+// system call and answers them with another, which costs half of taking them
+// one by one, and it answers from the address it was asked at. Elsewhere, and
+// for comparison, gnet brings them one at a time.
+//
+// TCP is gnet everywhere: an event loop per reactor, each an engine of its own,
+// because loops of one engine would bind after root is gone. gnet is given our
+// sockets by a trick told at [engine], and is started again should it end.
+//
+// # The line a request takes
+//
+//	bytes ─► proto.Parse… ─► allowed? ─► store ─► proto.Append… ─► bytes
+//
+// [reactor.datagram] and [reactor.request] are that line. They allocate
+// nothing, know no socket and read no clock, so that tests feed them bytes,
+// and every transport calls the same two.
+//
+// # What is shared
+//
+// The store, which locks by shard. The list of torrents served, behind a
+// function that takes no lock. The secret of the connection ids, which never
+// changes. The [clock], which one goroutine sets once a second and all others
+// read. The number of open connections. Nothing else: what one reactor does,
+// no other waits for.
+//
+// The goroutine that sets the clock also sweeps the store, a step at a time,
+// and has overdue connections closed.
+//
+// # What it never does
+//
+// It starts nothing for a request or a connection: no goroutine, no timer. It
+// logs no request. It sends nothing to nobody but who asked, and no more than
+// was sent to who has not shown where he is. It never looks at the wall clock.
+package loop
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"tracker/proto"
+	"tracker/stats"
+	"tracker/store"
+)
+
+// A Server is a set of running reactors.
+type Server struct {
+	cfg       Config
+	clock     clock
+	key       proto.ConnKey
+	quota     quota
+	barrier   barrier
+	listeners []*listener
+
+	counters []*stats.Counters // one for each reactor
+	own      stats.Counters    // of no reactor; several goroutines count here, rarely
+
+	tcp     []*tcpReactor
+	udp     []*udpReactor
+	gnetUDP []*gnetUDPReactor
+
+	running sync.WaitGroup
+	once    sync.Once // for Stop
+}
+
+// Run binds every address of cfg, calls cfg.Ready, starts to serve and returns.
+// An address that cannot be had is a [*ListenError]; after any error nothing
+// is left open.
+func Run(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg.withDefaults()}
+	if err := s.start(); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start takes Run's steps in order.
+func (s *Server) start() error {
+	s.barrier = barrier{
+		booted: make(chan error, s.cfg.TCPReactors+s.cfg.UDPReactors),
+		serve:  make(chan struct{}),
+		closed: make(chan struct{}),
+	}
+	var secret [16]byte
+	rand.Read(secret[:]) // never fails
+	s.key = proto.MakeConnKey(secret)
+	keeper := newTimekeeper(s.cfg.Now, &s.clock, s.cfg.Store)
+
+	var err error
+	if s.listeners, err = openAll(plan(s.cfg.Listen, supported()), s.cfg.census()); err != nil {
+		return err
+	}
+	if err := s.makeReactors(); err != nil {
+		return err
+	}
+	engines, err := s.boot()
+	if err != nil {
+		return err
+	}
+	limit, err := maxConns(s.cfg.MaxConns, engines)
+	if err != nil {
+		return err
+	}
+	if limit < s.cfg.MaxConns {
+		s.cfg.Logf("the file limit has room for %d connections, not %d", limit, s.cfg.MaxConns)
+	}
+	s.quota.limit = int64(limit)
+	if s.cfg.Ready != nil {
+		if err := s.cfg.Ready(); err != nil {
+			return err
+		}
+	}
+	s.sayWhere()
+	close(s.barrier.serve)
+	for _, u := range s.udp {
+		s.running.Go(u.run)
+	}
+	s.running.Go(func() { s.keepTime(keeper) })
+	return nil
+}
+
+// sayWhere tells the operator where we listen.
+func (s *Server) sayWhere() {
+	gnetUDP := false
+	for _, l := range s.listeners {
+		s.cfg.Logf("listening on %v", l)
+		gnetUDP = gnetUDP || l.addr.Network == "udp" && l.wildcard() && s.cfg.UDP == TransportGnet
+	}
+	if gnetUDP {
+		s.cfg.Logf("UDP answers may leave from another address than was asked, if this machine has several")
+	}
+}
+
+// makeReactors makes the reactors and gives each its sockets.
+func (s *Server) makeReactors() error {
+	for _, l := range s.listeners {
+		for i, fd := range l.fds {
+			var err error
+			switch {
+			case l.addr.Network == "tcp":
+				err = s.tcpReactor(i).add(l, fd)
+			case s.cfg.UDP == TransportGnet:
+				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
+				err = s.gnetUDPReactor(i).add(l, fd)
+			default:
+				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
+				err = s.addUDPReactor(l, fd)
+			}
+			if err != nil {
+				return &ListenError{l.addr, err}
+			}
+		}
+	}
+	return nil
+}
+
+// tcpReactor returns TCP reactor i, which serves socket i of every address. It
+// is made if i is the next.
+func (s *Server) tcpReactor(i int) *tcpReactor {
+	if i == len(s.tcp) {
+		t := newTCPReactor(s.newReactor(), &s.quota, s.cfg.IdleLimit+s.cfg.closeEvery())
+		s.prepare(&t.engine)
+		s.tcp = append(s.tcp, t)
+	}
+	return s.tcp[i]
+}
+
+// gnetUDPReactor returns UDP reactor i, which serves socket i of every address.
+// It is made if i is the next.
+func (s *Server) gnetUDPReactor(i int) *gnetUDPReactor {
+	if i == len(s.gnetUDP) {
+		u := &gnetUDPReactor{reactor: s.newReactor()}
+		s.prepare(&u.engine)
+		s.gnetUDP = append(s.gnetUDP, u)
+	}
+	return s.gnetUDP[i]
+}
+
+// addUDPReactor makes a UDP reactor for one socket.
+func (s *Server) addUDPReactor(l *listener, fd int) error {
+	u, err := newUDPReactor(s.newReactor(), l, fd, s.barrier.closed)
+	if err == nil {
+		s.udp = append(s.udp, u)
+	}
+	return err
+}
+
+// newReactor returns a reactor with a random source and counters of its own.
+func (s *Server) newReactor() *reactor {
+	var seed [8]byte
+	rand.Read(seed[:])
+	r := &reactor{
+		store:   s.cfg.Store,
+		clock:   &s.clock,
+		pace:    makePace(s.cfg.Interval),
+		key:     &s.key,
+		allowed: s.cfg.Allowed,
+		stats:   new(stats.Counters),
+		rnd:     store.NewRand(binary.LittleEndian.Uint64(seed[:])),
+	}
+	s.counters = append(s.counters, r.stats)
+	return r
+}
+
+// prepare connects an engine with the server.
+func (s *Server) prepare(e *engine) {
+	e.barrier = &s.barrier
+	e.logf = s.cfg.Logf
+	e.restarts = func() { s.own.Inc(stats.EngineRestarts, stats.V4) }
+}
+
+// boot starts the engines and waits until all of them have their sockets. It
+// returns how many there are.
+func (s *Server) boot() (int, error) {
+	for _, t := range s.tcp {
+		s.running.Go(func() { t.run(t) })
+	}
+	for _, u := range s.gnetUDP {
+		s.running.Go(func() { u.run(u) })
+	}
+	n := len(s.tcp) + len(s.gnetUDP)
+	for range n {
+		if err := <-s.barrier.booted; err != nil {
+			return 0, fmt.Errorf("event loop: %w", err)
+		}
+	}
+	return n, nil
+}
+
+// keepTime sets the clock, sweeps the store and closes idle connections, until
+// Stop.
+func (s *Server) keepTime(k *timekeeper) {
+	closeEvery := s.cfg.closeEvery()
+	closed := s.cfg.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.barrier.closed:
+			return
+		case <-timer.C:
+		}
+		pause := k.step()
+		if now := s.cfg.Now(); now-closed >= closeEvery {
+			closed = now
+			for _, t := range s.tcp {
+				t.closeIdle()
+			}
+		}
+		timer.Reset(min(pause, closeEvery))
+	}
+}
+
+// Stop ends serving. Requests that were read are answered first. When it
+// returns, every socket is closed and every goroutine has ended. It may be
+// called more than once.
+func (s *Server) Stop() {
+	s.once.Do(func() {
+		close(s.barrier.closed)
+		for _, u := range s.udp {
+			u.wake()
+		}
+		for _, t := range s.tcp {
+			t.stop()
+		}
+		for _, u := range s.gnetUDP {
+			u.stop()
+		}
+		s.running.Wait()
+		closeAll(s.listeners)
+	})
+}
+
+// Addrs returns where the server listens, with the ports the system chose.
+func (s *Server) Addrs() []Addr {
+	addrs := make([]Addr, 0, len(s.listeners))
+	for _, l := range s.listeners {
+		addrs = append(addrs, l.addr)
+	}
+	return addrs
+}
+
+// Totals returns what was counted so far. It must not be called after Stop.
+func (s *Server) Totals() stats.Totals {
+	var t stats.Totals
+	for _, c := range s.counters {
+		t.Add(c)
+	}
+	t.Add(&s.own)
+	for _, l := range s.listeners {
+		if l.addr.Network != "udp" {
+			continue
+		}
+		for _, fd := range l.fds {
+			t[stats.UDPDrops][stats.V4] += uint64(drops(fd))
+		}
+	}
+	return t
+}

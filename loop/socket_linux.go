@@ -1,0 +1,50 @@
+package loop
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// balances says that the kernel spreads what arrives for a port over all the
+// sockets that share it (since Linux 3.9).
+const balances = true
+
+// backlog returns how many connections may wait to be accepted: all that the
+// system allows. The kernel cuts the number down by itself, but kernels before
+// 4.1 kept 16 bits of it.
+func backlog() int {
+	b, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		return unix.SOMAXCONN
+	}
+	n, err := strconv.Atoi(string(bytes.TrimSpace(b)))
+	if err != nil || n <= 0 {
+		return unix.SOMAXCONN
+	}
+	return min(n, 1<<16-1)
+}
+
+// setReceiveBuffer asks for n bytes of queue for fd. Less is no error: root
+// gets what it asks for, others what net.core.rmem_max allows.
+func setReceiveBuffer(fd, n int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, n) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
+	}
+}
+
+// drops returns how many datagrams the kernel threw away because the queue of
+// fd was full. Before Linux 4.12 it is always 0.
+func drops(fd int) uint32 {
+	var info [16]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return info[unix.SK_MEMINFO_DROPS]
+}

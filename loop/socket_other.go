@@ -1,0 +1,21 @@
+//go:build !linux
+
+package loop
+
+import "golang.org/x/sys/unix"
+
+// balances says that of several sockets that share a port only one gets what
+// arrives: reactors have to share one socket.
+const balances = false
+
+// backlog returns how many connections may wait to be accepted. Systems cut
+// the number down to what they allow.
+func backlog() int { return 1 << 12 }
+
+// setReceiveBuffer asks for n bytes of queue for fd. Less is no error.
+func setReceiveBuffer(fd, n int) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
+}
+
+// drops returns 0: there is no way to ask.
+func drops(int) uint32 { return 0 }

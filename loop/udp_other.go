@@ -1,0 +1,18 @@
+//go:build !linux
+
+package loop
+
+import "errors"
+
+// hasBatches says that there is no batched transport here.
+const hasBatches = false
+
+// A udpReactor is what answers batches of datagrams where the system has them.
+type udpReactor struct{}
+
+func newUDPReactor(*reactor, *listener, int, <-chan struct{}) (*udpReactor, error) {
+	return nil, errors.New("no batches of datagrams on this system")
+}
+
+func (*udpReactor) run()  {}
+func (*udpReactor) wake() {}

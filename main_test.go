@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// asTracker is the environment variable that makes the test binary the
+// tracker.
+const asTracker = "TRACKER_TEST_AS_TRACKER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asTracker) != "" {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// patience is how long a test waits for what should be there at once.
+const patience = 10 * time.Second
+
+// A process is a tracker that was started.
+type process struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	lines *bufio.Reader
+}
+
+// startTracker starts a tracker, which is killed at the end of the test.
+func startTracker(t *testing.T, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asTracker+"=1")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	t.Cleanup(func() { late.Stop(); cmd.Process.Kill(); cmd.Wait() })
+	return &process{t, cmd, bufio.NewReader(stderr)}
+}
+
+// says returns the next line of the tracker, which must begin with prefix,
+// without it.
+func (p *process) says(prefix string) string {
+	p.t.Helper()
+	line, err := p.lines.ReadString('\n')
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), prefix)
+	if !ok {
+		p.t.Fatalf("tracker said %q (%v), want %q", line, err, prefix)
+	}
+	return rest
+}
+
+// signal sends a signal.
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ends checks that the tracker ends with that code, and has nothing to say
+// before.
+func (p *process) ends(code int) {
+	p.t.Helper()
+	rest, err := io.ReadAll(p.lines)
+	if len(rest) > 0 || err != nil {
+		p.t.Errorf("tracker said %q (%v)", rest, err)
+	}
+	p.cmd.Wait()
+	if got := p.cmd.ProcessState.ExitCode(); got != code {
+		p.t.Errorf("%v, want exit code %d", p.cmd.ProcessState, code)
+	}
+}
+
+// announces reports whether an announce for the torrent of 20 times ih is
+// answered without a failure.
+func announces(t *testing.T, to string, ih byte) bool {
+	t.Helper()
+	c, err := net.Dial("tcp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(c, "GET /announce?info_hash=%s&port=6881 HTTP/1.1\r\n\r\n", strings.Repeat(string(ih), 20))
+	answer, err := io.ReadAll(c)
+	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 OK\r\n")) {
+		t.Fatalf("answer %q, %v", answer, err)
+	}
+	return !bytes.Contains(answer, []byte("failure"))
+}
+
+func TestServesAndStops(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		port := "0"
+		for range 3 { // the second and third on the port of the first, at once
+			p := startTracker(t, "-i", "127.0.0.1", "-p", port, "-P", port)
+			tcp := p.says("tracker: listening on tcp ")
+			p.says("tracker: listening on udp 127.0.0.1:")
+			if !announces(t, tcp, 'a') {
+				t.Errorf("an announce is refused")
+			}
+			open, err := net.Dial("tcp", tcp) // a connection that lingers
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer open.Close()
+			p.signal(s)
+			p.ends(0)
+			_, port, _ = net.SplitHostPort(tcp)
+		}
+	}
+}
+
+// TestInUse checks that a second tracker does not share the port of the first
+// in silence.
+func TestInUse(t *testing.T) {
+	first := startTracker(t, "-i", "127.0.0.1", "-p", "0", "-P", "0")
+	for _, flag := range []string{"-p", "-P"} {
+		network := map[string]string{"-p": "tcp", "-P": "udp"}[flag]
+		at := first.says("tracker: listening on " + network + " ")
+		_, port, _ := net.SplitHostPort(at)
+		second := startTracker(t, "-i", "127.0.0.1", flag, port)
+		second.says("tracker: listen " + network + " " + at + ": address already in use")
+		second.ends(exitSystem)
+	}
+	first.signal(syscall.SIGTERM)
+	first.ends(0)
+}
+
+func TestMistakes(t *testing.T) {
+	p := startTracker(t, "-p", "port")
+	p.says(`tracker: -p "port": `)
+	p.says("Usage: tracker ")
+	p.ends(1)
+	p = startTracker(t, "-i", "192.0.2.1", "-p", "6969") // not an address of this machine
+	p.says("tracker: listen tcp 192.0.2.1:6969: cannot assign requested address")
+	p.ends(exitSystem)
+}
+
+// TestSignalsThatDoNotEnd checks that neither a terminal that goes away nor
+// nobody listening ends a tracker, and that HUP reads the lists again.
+func TestSignalsThatDoNotEnd(t *testing.T) {
+	list := filepath.Join(t.TempDir(), "whitelist")
+	write := func(ih byte) {
+		t.Helper()
+		if err := os.WriteFile(list, fmt.Appendf(nil, "%x\n", bytes.Repeat([]byte{ih}, 20)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write('a')
+	p := startTracker(t, "-w", list, "-i", "127.0.0.1", "-p", "0")
+	p.says("tracker: whitelist " + list + ": 1 torrent")
+	tcp := p.says("tracker: listening on tcp ")
+	if !announces(t, tcp, 'a') || announces(t, tcp, 'b') {
+		t.Errorf("the whitelist is not obeyed")
+	}
+	write('b')
+	p.signal(syscall.SIGPIPE)
+	p.signal(syscall.SIGHUP)
+	for end := time.Now().Add(patience); !announces(t, tcp, 'b'); {
+		if time.Now().After(end) {
+			t.Fatal("the whitelist was not read again")
+		}
+	}
+	p.signal(syscall.SIGINT)
+	p.cmd.Wait()
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("%v", p.cmd.ProcessState)
+	}
+}
+
+func TestExpire(t *testing.T) {
+	for interval, want := range map[time.Duration]int{
+		30 * time.Minute: 50, 5 * time.Minute: 9, 4600 * time.Second: 127,
+	} {
+		if got := expire(interval); int(got) != want {
+			t.Errorf("%v: %d minutes, want %d", interval, got, want)
+		}
+	}
+}

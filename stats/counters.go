@@ -1,0 +1,133 @@
+// Package stats counts what the tracker does.
+//
+// Counting is the only logging there is on the path of a request: each outcome
+// has a [Counter], each counter is kept apart for IPv4 and IPv6, and each
+// reactor owns one [Counters], so that counting never makes two processors
+// fight over a cache line. Whoever wants to know adds them up into [Totals].
+//
+//	reactor 0   Counters ─┐
+//	reactor 1   Counters ─┼─ Totals.Add ─► Totals
+//	reactor 2   Counters ─┘
+//
+// Nothing here knows what a request is, keeps time, or forgets: numbers only
+// ever grow, from the start of the process. Rates are the business of whoever
+// reads twice.
+package stats
+
+import "sync/atomic"
+
+// A Counter names one thing that is counted.
+//
+// To add one: a constant here with its meaning, and the line that counts it.
+type Counter uint8
+
+// What is counted. HTTP counters count requests, UDP counters datagrams, unless
+// it says otherwise.
+const (
+	// TCPAccepts are connections accepted, those refused at the limit included.
+	TCPAccepts Counter = iota
+	// TCPRefused are connections closed at once because the limit was reached.
+	TCPRefused
+	// TCPExpired are connections closed because they were idle or trickled.
+	TCPExpired
+	// TCPOverrun are connections closed because the client does not read.
+	TCPOverrun
+	// EngineRestarts are event loops that ended unasked and were started again.
+	EngineRestarts
+
+	// HTTPAnnounces have an info_hash; refusals and stops are among them.
+	HTTPAnnounces
+	// HTTPScrapes are scrapes of named torrents.
+	HTTPScrapes
+	// HTTPNoInfohash are announces without an info_hash.
+	HTTPNoInfohash
+	// HTTPRedirects are answers 302.
+	HTTPRedirects
+	// HTTPParseErrors are answers 400 to what is no request.
+	HTTPParseErrors
+	// HTTPInvalid are answers 400 to a parameter with an impossible value.
+	HTTPInvalid
+	// HTTPCompact are answers 400 to a client that cannot take compact peers.
+	HTTPCompact
+	// HTTPDenied are answers 403.
+	HTTPDenied
+	// HTTPNotFound are answers 404.
+	HTTPNotFound
+	// HTTPTooLong are answers 500: requests over the limit of length.
+	HTTPTooLong
+
+	// UDPPackets are datagrams received, empty ones excepted.
+	UDPPackets
+	// UDPConnects are connects answered.
+	UDPConnects
+	// UDPAnnounces are announces with a valid connection id.
+	UDPAnnounces
+	// UDPScrapes are scrapes with a valid connection id.
+	UDPScrapes
+	// UDPMissmatches are announces and scrapes with a connection id that is
+	// not, or no longer, theirs. The spelling is that of the answer.
+	UDPMissmatches
+	// UDPMalformed are datagrams that are too short or make no sense, and get
+	// no answer.
+	UDPMalformed
+	// UDPSendErrors are answers the system did not take.
+	UDPSendErrors
+	// UDPReceiveErrors are failed receive calls.
+	UDPReceiveErrors
+	// UDPDrops are datagrams the system threw away because they came faster
+	// than they were read. It is not split by family: all count as IPv4.
+	UDPDrops
+
+	// Refusals are announces answered with a failure reason, either wire.
+	Refusals
+	// Unlisted are those of the refusals that named a torrent not served here.
+	Unlisted
+	// Completed are downloads finished, either wire, each peer's once.
+	Completed
+
+	// NumCounters is how many counters there are.
+	NumCounters
+)
+
+// Family says over which protocol a request came.
+type Family uint8
+
+// The two families.
+const (
+	V4 Family = iota
+	V6
+	numFamilies
+)
+
+// cacheLine is, in bytes, at least the cache line of every machine that has
+// several processors.
+const cacheLine = 128
+
+// Counters are the numbers of one reactor: it alone adds, anyone may read.
+// The zero value is ready.
+type Counters struct {
+	_ [cacheLine]byte
+	n [NumCounters][numFamilies]atomic.Uint64
+	_ [cacheLine]byte
+}
+
+// Inc adds one to k.
+func (c *Counters) Inc(k Counter, f Family) { c.n[k][f].Add(1) }
+
+// Add adds n to k.
+func (c *Counters) Add(k Counter, f Family, n uint64) { c.n[k][f].Add(n) }
+
+// Totals are sums over several [Counters] at one moment.
+type Totals [NumCounters][numFamilies]uint64
+
+// Add adds the present numbers of c to t.
+func (t *Totals) Add(c *Counters) {
+	for k := range c.n {
+		for f := range c.n[k] {
+			t[k][f] += c.n[k][f].Load()
+		}
+	}
+}
+
+// Sum returns k over both families.
+func (t *Totals) Sum(k Counter) uint64 { return t[k][V4] + t[k][V6] }
