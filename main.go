@@ -99,6 +99,7 @@ func loopConfig(cfg *config.Config, lists *whitelist.Lists) loop.Config {
 		UDPReactors: cfg.UDPWorkers,
 		Interval:    cfg.Interval,
 		MaxConns:    cfg.Connections,
+		Redirect:    cfg.RedirectURL,
 		Store:       store.New(store.Options{Expire: expire(cfg.Interval)}),
 		Logf:        logf,
 	}

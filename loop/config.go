@@ -35,8 +35,9 @@ type Config struct {
 	UDP           Transport
 	ReceiveBuffer int // bytes for each UDP socket; 0: 1 MiB
 
-	Store   *store.Store
-	Allowed func(*proto.Infohash) bool // may be called by many goroutines; nil allows all
+	Store    *store.Store
+	Redirect string                     // where GET / is sent; empty: nowhere, it is not found
+	Allowed  func(*proto.Infohash) bool // may be called by many goroutines; nil allows all
 
 	// Ready is called when every socket is bound and gnet has its own, and
 	// before anything is read: the moment to give up root. An error ends Run.

@@ -27,11 +27,12 @@ func makePace(interval time.Duration) pace {
 // A reactor is what one goroutine needs to turn requests into answers. Its
 // fields belong to that goroutine, except for those said to be shared.
 type reactor struct {
-	store   *store.Store               // shared
-	clock   *clock                     // shared, only read here
-	key     *proto.ConnKey             // shared, never changed
-	allowed func(*proto.Infohash) bool // shared; nil allows every torrent
-	pace    pace
+	store    *store.Store               // shared
+	clock    *clock                     // shared, only read here
+	key      *proto.ConnKey             // shared, never changed
+	allowed  func(*proto.Infohash) bool // shared; nil allows every torrent
+	redirect string                     // where GET / is sent, or ""
+	pace     pace
 
 	stats *stats.Counters // written here, read by others
 	rnd   *store.Rand

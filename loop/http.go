@@ -46,6 +46,9 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 	case q.Kind == proto.KindFullScrape:
 		r.stats.Inc(stats.HTTPInvalid, family)
 		return append(dst, proto.HTTP400...), fateClose
+	case q.Kind == proto.KindRoot && r.redirect != "":
+		r.stats.Inc(stats.HTTPRedirects, family)
+		return proto.AppendHTTPRedirect(dst, r.redirect), fateClose
 	}
 	r.stats.Inc(stats.HTTPNotFound, family)
 	return append(dst, proto.HTTP404...), fateClose

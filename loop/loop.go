@@ -211,13 +211,14 @@ func (s *Server) newReactor() *reactor {
 	var seed [8]byte
 	rand.Read(seed[:])
 	r := &reactor{
-		store:   s.cfg.Store,
-		clock:   &s.clock,
-		pace:    makePace(s.cfg.Interval),
-		key:     &s.key,
-		allowed: s.cfg.Allowed,
-		stats:   new(stats.Counters),
-		rnd:     store.NewRand(binary.LittleEndian.Uint64(seed[:])),
+		store:    s.cfg.Store,
+		clock:    &s.clock,
+		pace:     makePace(s.cfg.Interval),
+		key:      &s.key,
+		allowed:  s.cfg.Allowed,
+		redirect: s.cfg.Redirect,
+		stats:    new(stats.Counters),
+		rnd:      store.NewRand(binary.LittleEndian.Uint64(seed[:])),
 	}
 	s.counters = append(s.counters, r.stats)
 	return r

@@ -129,9 +129,6 @@ type Answer struct {
 	wasSeeder bool
 }
 
-// Peers is the former name of Answer.
-type Peers = Answer
-
 // found notes what was known of the asker.
 func (a *Answer) found(stamp byte, now Minute) {
 	a.Known, a.Age, a.wasSeeder = true, stampAge(stamp, now), stamp&stampSeeder != 0
