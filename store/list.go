@@ -1,6 +1,9 @@
 package store
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // A peer's stamp is the byte beside its compact form: the minute it was last
 // heard of, modulo 128, and whether it is a seeder.
@@ -79,11 +82,14 @@ func (l *list) find4(c []byte) int {
 	return -1
 }
 
-// leechers counts the peers that are not seeders.
+// leechers counts the peers that are not seeders, eight at a time.
 func (l *list) leechers() int {
-	n := 0
-	for _, s := range l.stamps {
-		n += int(s>>7 ^ 1)
+	n, s := len(l.stamps), l.stamps
+	for ; len(s) >= 8; s = s[8:] {
+		n -= bits.OnesCount64(binary.LittleEndian.Uint64(s) & (stampSeeder * 0x0101010101010101))
+	}
+	for _, stamp := range s {
+		n -= int(stamp >> 7)
 	}
 	return n
 }

@@ -21,12 +21,32 @@ type chooser struct {
 	public bool   // the asker has a public address and sees no private peer
 }
 
+// maybePrivate says of the first byte of a compact peer of either family
+// whether its address can be private: nearly none can, and most peers are
+// looked at no further.
+var maybePrivate = [256]bool{0: true, 10: true, 127: true, 169: true, 172: true, 192: true, 0xfc: true, 0xfd: true, 0xfe: true}
+
 // sees reports whether the asker may be given the peer with compact form c.
 func (ch *chooser) sees(c []byte) bool {
-	if ch.public && proto.PrivateCompact(c) {
+	if ch.public && maybePrivate[c[0]] && proto.PrivateCompact(c) {
 		return false
 	}
-	return string(c) != string(ch.self)
+	return c[len(c)-1] != ch.self[len(ch.self)-1] || string(c) != string(ch.self)
+}
+
+// take appends those of the peers i to j of l that the asker may see to dst,
+// at most want of them, and returns how many more are wanted.
+func (ch *chooser) take(dst []byte, l *list, i, j, want int) ([]byte, int) {
+	from := i // peers from here to i are copied in one go
+	for ; i < j && want > 0; i++ {
+		if ch.sees(l.peer(i)) {
+			want--
+			continue
+		}
+		dst = append(dst, l.wire[from*l.width:i*l.width]...)
+		from = i + 1
+	}
+	return append(dst, l.wire[from*l.width:i*l.width]...), want
 }
 
 // split divides want among a and b things so that every one of them has the
@@ -58,17 +78,8 @@ func (ch *chooser) fromList(dst []byte, l *list, lo, hi, want int) []byte {
 			}
 		}
 	}
-	for range n {
-		if c := l.peer(i); ch.sees(c) {
-			dst = append(dst, c...)
-			if want--; want == 0 {
-				break
-			}
-		}
-		if i++; i == hi {
-			i = lo
-		}
-	}
+	dst, want = ch.take(dst, l, i, hi, want)
+	dst, _ = ch.take(dst, l, lo, i, want)
 	return dst
 }
 

@@ -316,19 +316,13 @@ func (ch *chooser) fromSet(dst []byte, v *setView, want int) []byte {
 		return dst
 	}
 	b, i := ch.start(v)
-	l := v.block(b)
-	for range min(v.n, want+maxSkip) {
-		if c := l.peer(i); ch.sees(c) {
-			dst = append(dst, c...)
-			if want--; want == 0 {
-				break
-			}
-		}
-		if i++; i == l.len() {
-			if b++; b == len(v.dir) {
-				b = 0
-			}
-			l, i = v.block(b), 0
+	for left := min(v.n, want+maxSkip); left > 0 && want > 0; {
+		l := v.block(b)
+		end := min(l.len(), i+left)
+		dst, want = ch.take(dst, &l, i, end, want)
+		left -= end - i
+		if b, i = b+1, 0; b == len(v.dir) {
+			b = 0
 		}
 	}
 	return dst
