@@ -73,7 +73,7 @@ func TestPeersExpire(t *testing.T) {
 	k := newTimekeeper(f.now, r.clock, r.store)
 	ih := proto.Infohash{0: 'a'}
 	known := func() bool {
-		counts, _ := r.store.Scrape(&ih, r.minute())
+		counts, _ := r.store.Scrape(&ih)
 		return counts.Incomplete == 1
 	}
 	r.announce(&proto.Announce{Infohash: ih, Left: 1, Port: 1}, client4.Addr(), 0, ownFamily)

@@ -37,6 +37,7 @@ type engine struct {
 	restarts func() // counts one
 
 	reported sync.Once // the first boot, to the barrier
+	served   bool      // it got past the barrier once
 
 	mu   sync.Mutex
 	eng  gnet.Engine    // while it runs
@@ -58,6 +59,16 @@ type barrier struct {
 	booted chan error    // one from each engine
 	serve  chan struct{} // closed when all may go on
 	closed chan struct{} // closed when all shall end
+}
+
+// isClosed reports whether all shall end.
+func (b *barrier) isClosed() bool {
+	select {
+	case <-b.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // add gives socket fd of l to the engine. The descriptor stays the caller's.
@@ -85,10 +96,8 @@ func (e *engine) run(handler gnet.EventHandler) {
 		began := time.Now()
 		err := e.rotate(handler)
 		e.reported.Do(func() { e.barrier.booted <- err })
-		select {
-		case <-e.barrier.closed:
+		if !e.served || e.barrier.isClosed() {
 			return
-		default:
 		}
 		if time.Since(began) > restartReset {
 			pause = restartMin
@@ -167,10 +176,16 @@ func (e *engine) OnBoot(eng gnet.Engine) gnet.Action {
 	}
 	select {
 	case <-e.barrier.closed:
-		return gnet.Shutdown
 	case <-e.barrier.serve:
-		return gnet.None
 	}
+	// Both may be closed when an engine is started again. Who stops us closes
+	// the one before it looks for an engine, so either it sees ours or we see
+	// that it is closed.
+	if e.barrier.isClosed() {
+		return gnet.Shutdown
+	}
+	e.served = true
+	return gnet.None
 }
 
 // OnShutdown implements [gnet.EventHandler]. The event loop is about to end.

@@ -120,6 +120,26 @@ func TestEngineRestarts(t *testing.T) {
 	}
 }
 
+// TestStopRestarting stops a server while an engine of it is being started
+// again, at many moments.
+func TestStopRestarting(t *testing.T) {
+	for i := range 20 {
+		s := serveTest(t, Config{TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+		s.tcp[0].stop()
+		time.Sleep(restartMin + time.Duration(i-10)*time.Millisecond/2)
+		stopped := make(chan struct{})
+		go func() {
+			s.Stop()
+			close(stopped)
+		}()
+		select {
+		case <-stopped:
+		case <-time.After(patience):
+			t.Fatal("Stop does not return")
+		}
+	}
+}
+
 // maxConnAllocs is how many allocations a connection may cost with one
 // request, nearly all of them gnet's: its connection, a callback, two forms of
 // the client's address. A newer gnet that needs more should be looked at.

@@ -91,7 +91,7 @@ func (r *reactor) httpScrape(dst []byte, family stats.Family) ([]byte, fate) {
 	scrape.Sort()
 	r.body = proto.AppendHTTPScrapeHead(r.body[:0])
 	for i := range scrape.N {
-		if counts, ok := r.store.Scrape(&scrape.Infohashes[i], r.minute()); ok {
+		if counts, ok := r.store.Scrape(&scrape.Infohashes[i]); ok {
 			r.body = proto.AppendHTTPScrapeEntry(r.body, &scrape.Infohashes[i], counts)
 		}
 	}

@@ -49,14 +49,27 @@ func openFiles() int {
 	return n
 }
 
+// fit lowers the number of reactors until the file limit has room for what they
+// open, with a quarter of it left for connections, or there is one of each.
+// addrs are what each of them listens on.
+func (c *census) fit(files int, addrs census) {
+	for most := max(c.tcp, c.udp); most > 1; most-- {
+		c.tcp, c.udp = min(c.tcp, most), min(c.udp, most)
+		need := c.udp * addrs.udp
+		if addrs.tcp > 0 {
+			need += c.tcp * (2*addrs.tcp + 2 + filesPerEngine) // gnet has each socket once more
+		}
+		if files-openFiles()-spareFree-need >= files/4 {
+			return
+		}
+	}
+	c.tcp, c.udp = min(c.tcp, 1), min(c.udp, 1)
+}
+
 // maxConns returns how many connections may be open at once: as many as are
 // wanted, or, if that is 0, as the file limit has room for. It never returns
 // more than that.
-func maxConns(want, engines int) (int, error) {
-	files, err := raiseFileLimit()
-	if err != nil {
-		return 0, err
-	}
+func maxConns(files, want, engines int) (int, error) {
 	room := min(files-spareFiles, files-openFiles()-engines*filesPerEngine-spareFree)
 	if room <= 0 {
 		return 0, fmt.Errorf("a file limit of %d has no room for connections with %d event loops", files, engines)

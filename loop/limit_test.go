@@ -119,18 +119,30 @@ func TestFewFiles(t *testing.T) {
 	}
 }
 
+// TestFit shows that many processors and few descriptors still make a tracker.
+func TestFit(t *testing.T) {
+	for _, files := range []int{32, 64, 128, 1024, 1 << 20} {
+		c, addrs := census{64, 64}, census{1, 1}
+		c.fit(files, addrs)
+		if c.tcp < 1 || c.tcp != c.udp || files >= 1<<20 && c.tcp != 64 || files <= 64 && c.tcp > 4 {
+			t.Errorf("%d files: %d reactors", files, c.tcp)
+		}
+	}
+}
+
 func TestMaxConns(t *testing.T) {
-	room, err := maxConns(0, 2)
+	const files = 10_000
+	room, err := maxConns(files, 0, 2)
 	if err != nil || room < 100 {
 		t.Fatalf("room for %d connections, %v", room, err)
 	}
-	if n, err := maxConns(50, 2); n != 50 || err != nil {
+	if n, err := maxConns(files, 50, 2); n != 50 || err != nil {
 		t.Errorf("asked for 50, got %d, %v", n, err)
 	}
-	if n, err := maxConns(1<<20, 2); n != room || err != nil {
+	if n, err := maxConns(files, 1<<20, 2); n != room || err != nil {
 		t.Errorf("asked for too many, got %d, %v, want %d", n, err, room)
 	}
-	if _, err := maxConns(0, 1<<20); err == nil {
+	if _, err := maxConns(files, 0, 1<<20); err == nil {
 		t.Errorf("there is room with more event loops than descriptors")
 	}
 }

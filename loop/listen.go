@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -122,15 +123,28 @@ func defaults() []Addr {
 type listener struct {
 	binding       // with the port that was chosen, if it was 0
 	fds     []int // owned; -1 once closed
+	sharing bool  // even the first socket is bound as sharing its port
 }
 
-// A census says how many reactors there are of each kind.
+// A census says how many reactors, or addresses, there are of each kind.
 type census struct{ tcp, udp int }
 
+// addrs counts what is to be bound of each kind.
+func addrs(plan []binding) (n census) {
+	for _, b := range plan {
+		if b.addr.Network == "udp" {
+			n.udp++
+		} else {
+			n.tcp++
+		}
+	}
+	return n
+}
+
 // openAll binds every address, with a socket for each reactor of its kind,
-// after it has made sure that nobody else is there: sockets that share a port, as those of the reactors
-// do, would share it with another tracker in silence. Errors are
-// [*ListenError], and then nothing stays open.
+// after it has made sure that nobody else is there: sockets that share a port,
+// as those of the reactors do, would share it with another tracker in silence.
+// Errors are [*ListenError], and then nothing stays open.
 func openAll(plan []binding, reactors census) ([]*listener, error) {
 	for _, b := range plan {
 		if b.addr.AddrPort.Port() == 0 {
@@ -148,7 +162,7 @@ func openAll(plan []binding, reactors census) ([]*listener, error) {
 		if b.addr.Network == "udp" {
 			n = reactors.udp
 		}
-		l, err := openOne(b, n)
+		l, err := openOne(b, n, overlaps(b, all))
 		if err != nil {
 			closeAll(all)
 			return nil, &ListenError{b.addr, err}
@@ -158,9 +172,20 @@ func openAll(plan []binding, reactors census) ([]*listener, error) {
 	return all, nil
 }
 
-// openOne opens the n sockets of one address.
-func openOne(b binding, n int) (*listener, error) {
-	l := &listener{binding: b}
+// overlaps reports whether b takes a port of which one of ours has every
+// address, or the reverse. Such two can only be bound as sharing.
+func overlaps(b binding, all []*listener) bool {
+	return slices.ContainsFunc(all, func(l *listener) bool {
+		return l.addr.Network == b.addr.Network && l.addr.AddrPort.Port() == b.addr.AddrPort.Port() &&
+			(l.wildcard() || b.wildcard())
+	})
+}
+
+// openOne opens the n sockets of one address. The first is bound alone, and
+// says only then that it shares its port, so that of two trackers started in
+// the same moment one fails; unless it has to share from the beginning.
+func openOne(b binding, n int, sharing bool) (*listener, error) {
+	l := &listener{binding: b, sharing: sharing}
 	for range n {
 		fd, err := l.openNext()
 		if err != nil {
@@ -178,11 +203,15 @@ func (l *listener) openNext() (int, error) {
 	if len(l.fds) > 0 && !balances {
 		return dup(l.fds[0])
 	}
-	fd, err := bindSocket(l.binding, balances)
+	alone := len(l.fds) == 0 && !l.sharing
+	fd, err := bindSocket(l.binding, shared(balances && !alone))
 	if err != nil {
 		return -1, err
 	}
-	if err := l.prepare(fd); err != nil {
+	if err = l.prepare(fd); err == nil && alone && balances {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return -1, err
 	}

@@ -107,8 +107,16 @@ func (s *Server) start() error {
 	s.key = proto.MakeConnKey(secret)
 	keeper := newTimekeeper(s.cfg.Now, &s.clock, s.cfg.Store)
 
-	var err error
-	if s.listeners, err = openAll(plan(s.cfg.Listen, supported()), s.cfg.census()); err != nil {
+	files, err := raiseFileLimit()
+	if err != nil {
+		return err
+	}
+	bindings, reactors := plan(s.cfg.Listen, supported()), s.cfg.census()
+	if reactors.fit(files, addrs(bindings)); reactors != s.cfg.census() {
+		s.cfg.Logf("a file limit of %d has room for %d TCP and %d UDP reactors only", files, reactors.tcp, reactors.udp)
+		s.cfg.TCPReactors, s.cfg.UDPReactors = reactors.tcp, reactors.udp
+	}
+	if s.listeners, err = openAll(bindings, reactors); err != nil {
 		return err
 	}
 	if err := s.makeReactors(); err != nil {
@@ -118,7 +126,7 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	limit, err := maxConns(s.cfg.MaxConns, engines)
+	limit, err := maxConns(files, s.cfg.MaxConns, engines)
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,11 @@ func setOptions(fd int, b binding, share shared) error {
 		if b.mixed {
 			only = 0
 		}
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+		switch err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); {
+		case err != nil && b.mixed:
 			return errNoMixing
+		case err != nil:
+			return err
 		}
 	}
 	if b.addr.Network == "tcp" {

@@ -81,7 +81,7 @@ func (r *reactor) udpScrape(dst, pkt []byte, family stats.Family) []byte {
 	r.stats.Inc(stats.UDPScrapes, family)
 	dst = proto.AppendUDPScrapeHead(dst, tx)
 	for i := range scrape.N {
-		counts, _ := r.store.Scrape(&scrape.Infohashes[i], r.minute())
+		counts, _ := r.store.Scrape(&scrape.Infohashes[i])
 		dst = proto.AppendUDPScrapeEntry(dst, counts)
 	}
 	return dst

@@ -105,8 +105,9 @@ const receivePause = 10 * time.Millisecond
 
 // wake makes a blocked receive return. The socket is of no use afterwards.
 func (u *udpReactor) wake() {
-	// Linux says ENOTCONN, and wakes the receiver all the same.
-	_ = unix.Shutdown(u.fd, unix.SHUT_RDWR)
+	// Linux says ENOTCONN, and wakes the receiver all the same. Answers can
+	// still be sent.
+	_ = unix.Shutdown(u.fd, unix.SHUT_RD)
 }
 
 // receive waits for at least one datagram and takes what else is there.

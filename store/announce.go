@@ -4,6 +4,7 @@ import "tracker/proto"
 
 // announce carries out q for the torrent with this hash and fills a.
 func (sh *shard) announce(hash uint32, q *Query, now Minute, rnd *Rand, a *Answer) {
+	now = sh.advance(now)
 	at, pos := sh.find(hash, &q.Infohash)
 	stopped := q.Event == proto.EventStopped
 	var before proto.Counts
@@ -14,14 +15,14 @@ func (sh *shard) announce(hash uint32, q *Query, now Minute, rnd *Rand, a *Answe
 		at = sh.addTorrent(hash, q, now, a)
 	case at.class() == swarmRef:
 		before = sh.swarms[at.index()].counts()
-		sh.announceSwarm(at.index(), q, now, a)
+		at = sh.announceSwarm(at, pos, q, now, a)
 	default:
 		before = sh.record(at).counts()
 		at = sh.announceRecord(at, pos, q, now, a)
 	}
 	a.Counts = sh.counts(at)
 	sh.account(before, a.Counts)
-	if at == 0 || stopped || q.NumWant == 0 {
+	if at == 0 || stopped || q.NumWant <= 0 {
 		return
 	}
 	ch := chooser{rnd: rnd, self: q.Peer.Compact(), public: !q.Peer.Private()}
@@ -52,16 +53,17 @@ func (sh *shard) account(before, after proto.Counts) {
 // addTorrent makes a record for a torrent that is not in the table, with the
 // asker as its only peer. It returns 0 if the table has no room for it.
 func (sh *shard) addTorrent(hash uint32, q *Query, now Minute, a *Answer) ref {
-	a.Completed = q.completes(a)
+	completed := q.completes(a)
 	c := q.Peer.Compact()
-	at := sh.addRecord(recordPeers + len(c) + 1 + tailBytes(a.Completed))
+	at := sh.addRecord(recordPeers + len(c) + 1 + tailBytes(completed))
 	if !sh.tab.add(hash, at) {
 		sh.records[at.class()].remove(at.index()) // the last one: nothing moves
 		return 0
 	}
+	a.Completed = completed
 	r := sh.record(at)
-	r.reset(&q.Infohash, a.Completed)
-	if a.Completed {
+	r.reset(&q.Infohash, completed)
+	if completed {
 		r.setDownloaded(1)
 		r.use(now)
 	}
@@ -98,9 +100,7 @@ func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer
 		n += len(c) + 1
 	}
 	if n > maxRecord {
-		at = sh.enlarge(at, pos)
-		sh.announceSwarm(at.index(), q, now, a)
-		return at
+		return sh.announceSwarm(sh.enlarge(at, pos), pos, q, now, a)
 	}
 	at = sh.refit(at, pos, n, a.Completed)
 	r = sh.record(at)
@@ -117,8 +117,10 @@ func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer
 	return at
 }
 
-// announceSwarm carries out q for the torrent in swarm id.
-func (sh *shard) announceSwarm(id uint32, q *Query, now Minute, a *Answer) {
+// announceSwarm carries out q for the torrent whose swarm is at at and whose
+// slot is at pos. It returns at, or 0 if the torrent is gone.
+func (sh *shard) announceSwarm(at ref, pos int, q *Query, now Minute, a *Answer) ref {
+	id := at.index()
 	c := q.Peer.Compact()
 	key := sh.secret.key(c)
 	stamp := makeStamp(now, q.Seeder)
@@ -133,19 +135,25 @@ func (sh *shard) announceSwarm(id uint32, q *Query, now Minute, a *Answer) {
 		a.found(l.stamps[i], now)
 		if seeder == q.Seeder && !stopped {
 			l.stamps[i] = stamp
-			return
+			return at
 		}
 		v.remove(b, i)
 		break
 	}
 	if stopped {
-		return
+		if sw := sh.swarms[id]; sw.counts() == (proto.Counts{}) {
+			sh.tab.remove(pos)
+			sh.removeSwarm(id)
+			return 0
+		}
+		return at
 	}
 	v := sh.view(id, setOf(len(c), q.Seeder))
 	v.insert(c, stamp)
 	if a.Completed = q.completes(a); a.Completed {
 		sh.swarms[id].downloaded++
 	}
+	return at
 }
 
 // settle gives back what the record at at, in the table at pos, no longer
@@ -161,38 +169,64 @@ func (sh *shard) settle(at ref, pos int, now Minute) ref {
 	return sh.refit(at, pos, recordBytes(r.n4(), r.n6(), r.tailed()), false)
 }
 
+// A crowd is how many peers an asker may be given, by the number of their set:
+// those it may see, without itself.
+type crowd [4]int
+
+// crowd returns who may be given to q out of n peers, of which the asker is one.
+func (q *Query) crowd(n crowd) crowd {
+	if q.Seeder {
+		n[1], n[3] = 0, 0
+	} else {
+		n[setOf(len(q.Peer.Compact()), false)]--
+	}
+	if !q.Both {
+		other := 2 - setOf(len(q.Peer.Compact()), false)
+		n[other], n[other+1] = 0, 0
+	}
+	return n
+}
+
 // choose appends the peers that q gets from r to a.
 func (r record) choose(q *Query, ch *chooser, a *Answer) {
-	l4, l6 := r.list4(), r.list6()
-	n4, n6 := l4.leechers(), l6.leechers()
-	w4, w6 := q.wants(n4, l4.len()-n4, n6, l6.len()-n6)
-	if w4 > 0 {
-		wl, ws := ch.split(w4, q.others(6, n4), q.seedersFor(l4.len()-n4))
-		a.V4 = ch.fromList(a.V4, &l4, 0, n4, wl)
-		a.V4 = ch.fromList(a.V4, &l4, n4, l4.len(), ws)
+	l := [...]list{r.list4(), r.list6()}
+	m := [...]int{l[0].leechers(), l[1].leechers()}
+	n := crowd{m[0], l[0].len() - m[0], m[1], l[1].len() - m[1]}
+	if ch.public && q.NumWant < l[0].len()+l[1].len() { // or all are given anyway
+		for i := range l {
+			n[2*i] -= l[i].private(0, m[i])
+			n[2*i+1] -= l[i].private(m[i], l[i].len())
+		}
 	}
-	if w6 > 0 {
-		wl, ws := ch.split(w6, q.others(18, n6), q.seedersFor(l6.len()-n6))
-		a.V6 = ch.fromList(a.V6, &l6, 0, n6, wl)
-		a.V6 = ch.fromList(a.V6, &l6, n6, l6.len(), ws)
-	}
+	n = q.crowd(n)
+	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
+	wl, ws := ch.split(w4, n[0], n[1])
+	a.V4 = ch.fromList(a.V4, &l[0], 0, m[0], wl)
+	a.V4 = ch.fromList(a.V4, &l[0], m[0], l[0].len(), ws)
+	wl, ws = ch.split(w6, n[2], n[3])
+	a.V6 = ch.fromList(a.V6, &l[1], 0, m[1], wl)
+	a.V6 = ch.fromList(a.V6, &l[1], m[1], l[1].len(), ws)
 }
 
 // chooseSwarm appends the peers that q gets from swarm id to a.
 func (sh *shard) chooseSwarm(id uint32, q *Query, ch *chooser, a *Answer) {
-	s := &sh.swarms[id].sets
-	w4, w6 := q.wants(s[0].n, s[1].n, s[2].n, s[3].n)
-	if w4 > 0 {
-		a.V4 = sh.chooseFamily(a.V4, id, 0, q, w4, ch)
+	var n crowd
+	for i, s := range sh.swarms[id].sets {
+		if n[i] = s.n; ch.public {
+			n[i] -= s.private
+		}
 	}
-	if w6 > 0 {
-		a.V6 = sh.chooseFamily(a.V6, id, 2, q, w6, ch)
+	n = q.crowd(n)
+	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
+	var w crowd
+	w[0], w[1] = ch.split(w4, n[0], n[1])
+	w[2], w[3] = ch.split(w6, n[2], n[3])
+	for i := range w {
+		v := sh.view(id, i)
+		if setWidth(i) == proto.Peer4Len {
+			a.V4 = ch.fromSet(a.V4, &v, w[i])
+		} else {
+			a.V6 = ch.fromSet(a.V6, &v, w[i])
+		}
 	}
-}
-
-func (sh *shard) chooseFamily(dst []byte, id uint32, set int, q *Query, want int, ch *chooser) []byte {
-	leechers, seeders := sh.view(id, set), sh.view(id, set+1)
-	wl, ws := ch.split(want, q.others(leechers.width, leechers.n), q.seedersFor(seeders.n))
-	dst = ch.fromSet(dst, &leechers, wl)
-	return ch.fromSet(dst, &seeders, ws)
 }

@@ -75,22 +75,26 @@ func (sh *shard) check() {
 func (sh *shard) checkSwarm(id uint32, must func(bool, string, ...any)) {
 	for set := range sh.swarms[id].sets {
 		v := sh.view(id, set)
-		n := 0
+		n, hidden := 0, 0
 		last := uint64(0)
 		for b := range v.dir {
 			r := v.dir[b]
 			must(b > 0 || r.low == 0, "set %d.%d does not begin at 0", id, set)
-			must(r.n > 0 && int(r.n) <= blockCap(r.cls, v.width), "block %d of set %d.%d has %d peers", b, id, set, r.n)
-			must(getOwner(sh.blocks[r.cls].at(r.at)) == v.owner, "block %d of set %d.%d is another's", b, id, set)
+			must(r.n > 0 && int(r.n) <= blockCap(r.class, v.width), "block %d of set %d.%d has %d peers", b, id, set, r.n)
+			must(getOwner(sh.blocks[r.class].at(r.at)) == v.owner, "block %d of set %d.%d is another's", b, id, set)
 			l := v.block(b)
 			for i := range l.stamps {
 				k := sh.secret.key(l.peer(i))
 				must(k >= r.low && k >= last, "peer %d of block %d of set %d.%d is out of order", i, b, id, set)
 				must(l.seeder(i) == (set&1 == 1), "peer %d of block %d of set %d.%d is in the wrong set", i, b, id, set)
 				last = k
+				if private(l.peer(i)) {
+					hidden++
+				}
 			}
 			n += l.len()
 		}
+		must(hidden == v.private, "set %d.%d counts %d private peers, has %d", id, set, v.private, hidden)
 		must(n == v.n, "set %d.%d counts %d, has %d", id, set, v.n, n)
 	}
 }

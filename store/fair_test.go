@@ -25,6 +25,9 @@ func TestFair(t *testing.T) {
 		{name: "blocks", peers: 2_000, numWant: 50, asker: true},
 		{name: "blocks with seeders", peers: 3_000, numWant: 50, seederEvery: 4, asker: true},
 		{name: "blocks with private peers", peers: 1_000, numWant: 50, private: 300, asker: true},
+		{name: "record, the leechers are private", peers: 50, numWant: 12, seederEvery: 1, private: 15, asker: true},
+		{name: "blocks, the leechers are private", peers: 1_000, numWant: 50, seederEvery: 1, private: 500, asker: true},
+		{name: "blocks, most leechers are private", peers: 1_000, numWant: 50, seederEvery: 2, private: 2_000, asker: true},
 		{name: "seeder asks", peers: 3_000, numWant: 50, seederEvery: 2, asker: false},
 	}
 	for _, tt := range tests {

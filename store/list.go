@@ -94,6 +94,16 @@ func (l *list) leechers() int {
 	return n
 }
 
+// private counts the peers lo to hi with private addresses.
+func (l *list) private(lo, hi int) (n int) {
+	for i := lo; i < hi; i++ {
+		if private(l.peer(i)) {
+			n++
+		}
+	}
+	return n
+}
+
 // The peers of a small torrent are in two parts, leechers before seeders, so
 // that a seeder can be given leechers without looking for them. The order
 // within a part says nothing.

@@ -4,6 +4,10 @@ package store
 
 import "golang.org/x/sys/unix"
 
+// pageLen is what memory is handed out and taken back in, in bytes: 4 kB nearly
+// everywhere, 16 or 64 kB on some ARM machines.
+var pageLen = unix.Getpagesize()
+
 // mapMemory returns n bytes of zeroed memory outside the Go heap, so that the
 // collector neither walks it nor keeps as much again in reserve. A page costs
 // nothing until it is written to.
@@ -23,8 +27,8 @@ func unmapMemory(b []byte) {
 	}
 }
 
-// dropPages tells the system that the contents of b, whole pages, are no
-// longer needed. They read as zero afterwards, or as they were: do not care.
+// dropPages tells the system that the contents of b, which are whole pages, are
+// no longer needed. They read as zero afterwards, or as they were: do not care.
 func dropPages(b []byte) {
 	if len(b) > 0 {
 		_ = unix.Madvise(b, unix.MADV_DONTNEED) // advice; without it the pages merely stay

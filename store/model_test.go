@@ -224,7 +224,7 @@ func (m *machine) advance(minutes Minute) {
 func (m *machine) compare() {
 	var seeders, leechers int
 	for ih, t := range m.model.torrents {
-		got, ok := m.store.Scrape(&ih, m.now)
+		got, ok := m.store.Scrape(&ih)
 		if want := t.counts(); !ok || got != want {
 			m.t.Fatalf("minute %d: %x: scrape %+v, %v, want %+v", m.now, ih, got, ok, want)
 		}
@@ -234,6 +234,57 @@ func (m *machine) compare() {
 	n, s, l := m.store.Totals()
 	if n != len(m.model.torrents) || s != seeders || l != leechers {
 		m.t.Fatalf("totals %d %d %d, want %d %d %d", n, s, l, len(m.model.torrents), seeders, leechers)
+	}
+}
+
+// TestLateClock lets an announce bring a minute that is over, as happens when a
+// goroutine reads the clock and then waits for the lock. Nobody is forgotten.
+func TestLateClock(t *testing.T) {
+	s, rnd, a := New(Options{Shards: 1}), NewRand(1), Answer{}
+	for i, now := range []Minute{1000, 1001, 1001, 1000} {
+		c := s.Announce(&Query{Peer: testPeer4(uint32(i)), NumWant: 50}, now, rnd, &a)
+		if int(c.Incomplete) != i+1 || len(a.V4) != 6*i {
+			t.Errorf("peer %d at minute %d: %d leechers, %d handed out", i, now, c.Incomplete, len(a.V4)/6)
+		}
+	}
+	for !s.SweepStep(1001) {
+	}
+	if c, _ := s.Scrape(&proto.Infohash{}); c.Incomplete != 4 {
+		t.Errorf("%d leechers after the sweep, want 4", c.Incomplete)
+	}
+}
+
+// TestStepByStep announces between the steps of sweeps, which must agree with
+// the model after every round whatever came in between.
+func TestStepByStep(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	m := newMachine(t, 45)
+	defer m.end()
+	rounds, between := 200, 20
+	if checked {
+		rounds, between = 4, 2
+	}
+	for range rounds {
+		m.now++
+		m.model.sweep(m.now)
+		for done := false; !done; done = m.store.SweepStep(m.now) {
+			for range r.IntN(between) {
+				q := Query{Infohash: testInfohash(uint32(r.IntN(300)))}
+				if r.IntN(3) == 0 {
+					q.Infohash = testInfohash(1 << 20) // a large one
+				}
+				q.Peer, q.Seeder = testPeer4(uint32(r.IntN(3000))), r.IntN(2) == 0
+				if r.IntN(3) == 0 {
+					q.Peer = testPeer6(uint32(r.IntN(3000)))
+				}
+				if r.IntN(4) == 0 {
+					q.Event = proto.EventStopped
+				}
+				m.store.Announce(&q, m.now, m.rnd, &m.a)
+				m.model.announce(&q, m.now)
+			}
+		}
+		m.compare()
 	}
 }
 

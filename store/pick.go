@@ -13,7 +13,8 @@ const maxSkip = 4*proto.MaxNumWant + 256
 // asker may see, and what the asker may not see is passed over. So the peers
 // it may see form a ring, every one of them is the start with the same
 // probability, and every one is handed out with the same probability, without
-// a set of those already taken. Which peers are neighbours on the ring is
+// a set of those already taken. (In a large swarm of which less than one in a
+// hundred is visible, that is bounded by maxSkip.) Which peers are neighbours on the ring is
 // decided by a secret hash or by who came and went, not by an address.
 type chooser struct {
 	rnd    *Rand
@@ -26,9 +27,12 @@ type chooser struct {
 // looked at no further.
 var maybePrivate = [256]bool{0: true, 10: true, 127: true, 169: true, 172: true, 192: true, 0xfc: true, 0xfd: true, 0xfe: true}
 
+// private reports whether the peer with compact form c has a private address.
+func private(c []byte) bool { return maybePrivate[c[0]] && proto.PrivateCompact(c) }
+
 // sees reports whether the asker may be given the peer with compact form c.
 func (ch *chooser) sees(c []byte) bool {
-	if ch.public && maybePrivate[c[0]] && proto.PrivateCompact(c) {
+	if ch.public && private(c) {
 		return false
 	}
 	return c[len(c)-1] != ch.self[len(ch.self)-1] || string(c) != string(ch.self)

@@ -2,19 +2,10 @@ package store
 
 import "math/bits"
 
-// pageLen is what memory is handed out and taken back in. Kernels with larger
-// pages only round up.
-const pageLen = 4096
-
 // chunkLen is how many bytes a pool grows by, up to twice as many. Of a chunk
 // only the pages that were written to cost memory; what rounding it up to pages
 // wastes is below a hundredth.
 const chunkLen = 256 << 10
-
-// spareLen is how many bytes a pool keeps behind its last item before they are
-// given back. A swarm that grows passes through all sizes, and what each size
-// kept would add up; one call for a page is some ten nanoseconds an item.
-const spareLen = pageLen
 
 // A pool is a dense array of items of one size. Removing an item moves the
 // last one into its place, so that the free memory is always the end of the
@@ -24,10 +15,13 @@ const spareLen = pageLen
 type pool struct {
 	size   int    // bytes an item
 	shift  uint8  // a chunk holds 1<<shift items
-	n      uint32 // items in use
+	n      uint32 // items in use, at most maxItems
 	high   uint32 // most items in use since the last trim
 	chunks [][]byte
 }
+
+// maxItems is how many items a pool may have: a ref has 27 bits for them.
+const maxItems = 1<<refBits - 1
 
 // init makes p an empty pool of items of size bytes.
 func (p *pool) init(size int) {
@@ -58,15 +52,17 @@ func (p *pool) remove(i uint32) (moved uint32, ok bool) {
 	if moved, ok = p.n, i != p.n; ok {
 		copy(p.at(i), p.at(moved))
 	}
-	if p.n == 0 || int(p.high-p.n)*p.size >= spareLen {
+	// A swarm that grows passes through all sizes, and what each size kept
+	// would add up until the next sweep. One call for a page or for an item
+	// that is larger than one is little beside moving the items.
+	if int(p.high-p.n)*p.size >= pageLen {
 		p.trim()
 	}
 	return moved, ok
 }
 
 // trim gives memory behind the last item back to the system. The first chunk
-// keeps its addresses, which cost nothing: a pool may well go from one item to
-// none and back with every announce.
+// keeps its addresses, which cost nothing.
 func (p *pool) trim() {
 	if p.high == p.n {
 		return

@@ -112,18 +112,19 @@ func (r record) grow(width int) {
 	r[recordN6]++
 }
 
-// shrink takes away the last peer of a family's list.
-func (r record) shrink(width int) {
+// shrink takes away the last gone peers of a family's list.
+func (r record) shrink(width, gone int) {
 	if width == 6 {
 		n := r.n4()
-		copy(r[recordPeers+6*(n-1):], r[recordPeers+6*n:][:n-1])
-		r[recordN4]--
+		copy(r[recordPeers+6*(n-gone):], r[recordPeers+6*n:][:n-gone])
+		r[recordN4] -= byte(gone)
 		return
 	}
 	n, e := r.n6(), r.end()
-	copy(r[e-18*(n-1):e], r[e-18*n:][:18*(n-1)])
-	copy(r[e-19*(n-1):][:n-1], r[e-19*n:])
-	r[recordN6]--
+	left := n - gone
+	copy(r[e-18*left:e], r[e-18*n:][:18*left])
+	copy(r[e-19*left:][:left], r[e-19*n:])
+	r[recordN6] -= byte(gone)
 }
 
 // add adds a peer that is not in the record and returns its index. There must
@@ -139,19 +140,22 @@ func (r record) add(c []byte, stamp byte) int {
 func (r record) remove(width, i int) {
 	l := r.list(width)
 	l.drop(i)
-	r.shrink(width)
+	r.shrink(width, 1)
 }
 
 // expire removes the peers of one family that are expire minutes old or older
 // at now, and returns how many they were.
 func (r record) expire(width int, now, expire Minute) (removed int) {
 	l := r.list(width)
-	for i := l.len() - 1; i >= 0; i-- {
-		if stampAge(l.stamps[i], now) >= expire {
-			r.remove(width, i)
-			l = r.list(width)
-			removed++ // what took the place of i came from behind it, seen already
+	to := 0
+	for i, stamp := range l.stamps {
+		if stampAge(stamp, now) < expire {
+			l.move(to, i) // the two parts keep their order
+			to++
 		}
+	}
+	if removed = l.len() - to; removed > 0 {
+		r.shrink(width, removed)
 	}
 	return removed
 }

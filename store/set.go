@@ -36,15 +36,16 @@ const (
 // too there is one more block. So a set's blocks are nearly full at every
 // number of peers, and no insertion moves more than spreadBlocks blocks.
 type set struct {
-	n   int // peers
-	dir []blockRef
+	n       int // peers
+	private int // those of them with private addresses
+	dir     []blockRef
 }
 
 type blockRef struct {
-	low uint64
-	at  uint32 // number in its pool
-	n   uint16 // peers
-	cls uint8  // units - 1, which is the number of its pool
+	low   uint64
+	at    uint32 // number in its pool
+	n     uint16 // peers
+	class uint8  // units - 1, which is the number of its pool
 }
 
 // blockCap returns how many peers of width bytes fit into a block of class c.
@@ -55,8 +56,10 @@ func blockClass(n, width int) uint8 {
 	return uint8((n*(width+1)+blockUnit-1)/blockUnit - 1)
 }
 
-// Keys order the peers of a set. Two rounds of multiplication with a secret in
-// between make neighbours unguessable; IPv4 keys are even free of collisions.
+// Keys order the peers of a set. A secret and two rounds of multiplication make
+// neighbours unguessable; IPv4 keys are even free of collisions. Two IPv6 peers
+// with one key, of which some 2³² would be needed, could at worst both be kept
+// twice, until they expire.
 
 func mix(x uint64) uint64 {
 	x ^= x >> 32
@@ -87,23 +90,23 @@ type setView struct {
 // block returns the peers of block b, with room for cap(stamps) in all.
 func (v *setView) block(b int) list {
 	r := &v.dir[b]
-	n, room := int(r.n), blockCap(r.cls, v.width)
-	mem := v.sh.blocks[r.cls].at(r.at)[blockOwner:]
+	n, room := int(r.n), blockCap(r.class, v.width)
+	mem := v.sh.blocks[r.class].at(r.at)[blockOwner:]
 	return list{mem[:v.width*n], mem[v.width*room:][:n:room], v.width}
 }
 
 // resize makes block b hold n peers, of which those in both the old and the
-// new number stay, in a block of class cls.
-func (v *setView) resize(b, n int, cls uint8) {
+// new number stay, in a block of class class.
+func (v *setView) resize(b, n int, class uint8) {
 	r := &v.dir[b]
-	if cls != r.cls {
+	if class != r.class {
 		old := v.block(b)
 		was := *r
-		*r = blockRef{low: was.low, at: v.sh.addBlock(cls, v.owner), n: uint16(min(n, int(was.n))), cls: cls}
+		*r = blockRef{low: was.low, at: v.sh.addBlock(class, v.owner), n: uint16(min(n, int(was.n))), class: class}
 		to := v.block(b)
 		copy(to.wire, old.wire)
 		copy(to.stamps, old.stamps)
-		v.sh.removeBlock(was.cls, was.at)
+		v.sh.removeBlock(was.class, was.at)
 	}
 	v.dir[b].n = uint16(n)
 }
@@ -161,9 +164,9 @@ func (v *setView) insert(c []byte, stamp byte) {
 		v.dir = append(v.dir, blockRef{at: v.sh.addBlock(0, v.owner)})
 	}
 	b, i, _ := v.find(key, c)
-	if r := v.dir[b]; int(r.n) == blockCap(r.cls, v.width) {
-		if r.cls+1 < blockClasses {
-			v.resize(b, int(r.n), r.cls+1)
+	if r := v.dir[b]; int(r.n) == blockCap(r.class, v.width) {
+		if r.class+1 < blockClasses {
+			v.resize(b, int(r.n), r.class+1)
 		} else {
 			v.spread(b)
 			b, i, _ = v.find(key, c)
@@ -175,11 +178,20 @@ func (v *setView) insert(c []byte, stamp byte) {
 	copy(l.stamps[i+1:], l.stamps[i:])
 	l.put(i, c, stamp)
 	v.n++
+	v.countPrivate(c, 1)
+}
+
+// countPrivate counts by more private peers if c is one.
+func (v *setView) countPrivate(c []byte, by int) {
+	if private(c) {
+		v.private += by
+	}
 }
 
 // remove removes peer i of block b.
 func (v *setView) remove(b, i int) {
 	l := v.block(b)
+	v.countPrivate(l.peer(i), -1)
 	copy(l.wire[v.width*i:], l.wire[v.width*(i+1):])
 	copy(l.stamps[i:], l.stamps[i+1:])
 	v.dir[b].n--
@@ -194,7 +206,7 @@ func (v *setView) tidy(b int) {
 	full := blockCap(blockClasses-1, v.width)
 	switch n := int(r.n); {
 	case n == 0:
-		v.sh.removeBlock(r.cls, r.at)
+		v.sh.removeBlock(r.class, r.at)
 		v.dir = slices.Delete(v.dir, b, b+1)
 		if b == 0 && len(v.dir) > 0 {
 			v.dir[0].low = 0
@@ -203,7 +215,7 @@ func (v *setView) tidy(b int) {
 		v.merge(b)
 	case b > 0 && n+int(v.dir[b-1].n) <= full*3/4:
 		v.merge(b - 1)
-	case blockCap(r.cls, v.width)-n >= 2*blockCap(0, v.width):
+	case blockCap(r.class, v.width)-n >= 2*blockCap(0, v.width):
 		v.resize(b, n, blockClass(n+blockCap(0, v.width)/2, v.width))
 	}
 }
@@ -211,14 +223,14 @@ func (v *setView) tidy(b int) {
 // merge moves the peers of block b+1 to block b.
 func (v *setView) merge(b int) {
 	n, more := int(v.dir[b].n), int(v.dir[b+1].n)
-	if cls := blockClass(n+more, v.width); cls > v.dir[b].cls {
-		v.resize(b, n, cls)
+	if class := blockClass(n+more, v.width); class > v.dir[b].class {
+		v.resize(b, n, class)
 	}
 	v.dir[b].n = uint16(n + more)
 	to, from := v.block(b), v.block(b+1)
 	copy(to.wire[v.width*n:], from.wire)
 	copy(to.stamps[n:], from.stamps)
-	v.sh.removeBlock(v.dir[b+1].cls, v.dir[b+1].at)
+	v.sh.removeBlock(v.dir[b+1].class, v.dir[b+1].at)
 	v.dir = slices.Delete(v.dir, b+1, b+2)
 }
 
@@ -262,18 +274,17 @@ func (v *setView) share(lo, hi, count, n int) {
 		l := v.block(b)
 		wire, stamps = append(wire, l.wire...), append(stamps, l.stamps...)
 	}
-	s.wire, s.stamps = wire, stamps // whichever grew
 	for ; hi-lo < count; hi++ {
 		if len(v.dir) == cap(v.dir) {
 			v.dir = slices.Grow(v.dir, len(v.dir)/2+1) // append's quarters leave more garbage
 		}
-		v.dir = slices.Insert(v.dir, hi, blockRef{at: v.sh.addBlock(blockClasses-1, v.owner), cls: blockClasses - 1, low: v.dir[hi-1].low})
+		v.dir = slices.Insert(v.dir, hi, blockRef{at: v.sh.addBlock(blockClasses-1, v.owner), class: blockClasses - 1, low: v.dir[hi-1].low})
 	}
 	for i := range count {
 		from, to := n*i/count, n*(i+1)/count
 		b := lo + i
-		cls := min(blockClass(to-from+blockCap(0, v.width)/2, v.width), blockClasses-1)
-		v.resize(b, to-from, cls)
+		class := min(blockClass(to-from+blockCap(0, v.width)/2, v.width), blockClasses-1)
+		v.resize(b, to-from, class)
 		l := v.block(b)
 		copy(l.wire, wire[v.width*from:])
 		copy(l.stamps, stamps[from:])
@@ -292,6 +303,8 @@ func (v *setView) expireBlock(b int, now, expire Minute) (removed int) {
 		if stampAge(stamp, now) < expire {
 			l.move(to, i)
 			to++
+		} else {
+			v.countPrivate(l.peer(i), -1)
 		}
 	}
 	removed = l.len() - to
@@ -305,7 +318,7 @@ func (v *setView) release() {
 	for len(v.dir) > 0 {
 		r := v.dir[len(v.dir)-1]
 		v.dir = v.dir[:len(v.dir)-1]
-		v.sh.removeBlock(r.cls, r.at)
+		v.sh.removeBlock(r.class, r.at)
 	}
 	*v.set = set{}
 }

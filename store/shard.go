@@ -51,6 +51,7 @@ type shard struct {
 	swarms     []*swarm
 	freeSwarms []uint32
 	sweep      sweeper
+	now        Minute // the latest this shard was told of
 	leechers   int
 	seeders    int
 
@@ -72,10 +73,20 @@ func (sh *shard) init(s *secrets, sc *scratch, expire Minute) {
 	for class := 1; class < len(recordClasses); class++ {
 		sh.records[class].init(recordPeers + 7*recordClasses[class])
 	}
-	for cls := range sh.blocks {
-		sh.blocks[cls].init(blockOwner + (cls+1)*blockUnit)
+	for class := range sh.blocks {
+		sh.blocks[class].init(blockOwner + (class+1)*blockUnit)
 	}
 	sh.tab.resize(minTableLen)
+}
+
+// advance returns now, or the latest minute the shard was told of if that is
+// later: who read the clock first may get the lock last, and a stamp from the
+// future would look like the oldest of all.
+func (sh *shard) advance(now Minute) Minute {
+	if int32(now-sh.now) > 0 {
+		sh.now = now
+	}
+	return sh.now
 }
 
 func putOwner(b []byte, owner uint32) { binary.LittleEndian.PutUint32(b, owner) }
@@ -84,9 +95,13 @@ func getOwner(b []byte) uint32        { return binary.LittleEndian.Uint32(b) }
 // record returns the record at at, which is not a swarm.
 func (sh *shard) record(at ref) record { return sh.records[at.class()].at(at.index()) }
 
-// addRecord returns the place of a new record of at least n bytes.
+// addRecord returns the place of a new record of at least n bytes. When there
+// are as many of one length as a ref can count, the next length will do.
 func (sh *shard) addRecord(n int) ref {
 	class := int(classFor[n])
+	for class < len(sh.records)-1 && sh.records[class].n >= maxItems {
+		class++
+	}
 	return makeRef(class, sh.records[class].add())
 }
 

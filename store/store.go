@@ -33,16 +33,18 @@
 //
 // # Who is handed out
 //
-// Every peer that the asker may see is equally likely: never the asker, no
-// seeder for a seeder, and private addresses only for private askers. See
-// chooser.
+// Every peer of a family that the asker may see is equally likely: never the
+// asker, no seeder for a seeder, and private addresses only for private askers.
+// See chooser. How many of each family there are is decided as opentracker
+// does, which keeps a small family from drowning in a large one; see shares.
 //
 // # Time
 //
 // Nothing here reads a clock. Callers pass the current [Minute]. What has
 // expired is forgotten by a sweep, in steps that each lock a shard for some
 // ten microseconds; a small torrent is also looked after when it is announced
-// to.
+// to. The longest that one request can wait for another is when a shard's table
+// grows: one pass over it, some 7 ns a torrent.
 //
 // # Locks
 //
@@ -73,41 +75,11 @@ const (
 // Query is one announce as the store sees it.
 type Query struct {
 	Infohash proto.Infohash
-	Peer     proto.Peer  // who asks; its address decides which peers it may see
+	Peer     proto.Peer  // who asks; its address decides which peers it may see. Not the zero Peer
 	Event    proto.Event // stopped removes the peer and hands out none
 	Seeder   bool        // has everything, and is given leechers only
 	Both     bool        // hand out both families, as HTTP can, not only the asker's
 	NumWant  int         // most peers to hand out
-}
-
-// wants returns how many peers of each family q gets, from how many leechers
-// and seeders there are, the asker included.
-func (q *Query) wants(leechers4, seeders4, leechers6, seeders6 int) (w4, w6 int) {
-	n4 := q.others(proto.Peer4Len, leechers4) + q.seedersFor(seeders4)
-	n6 := q.others(proto.Peer6Len, leechers6) + q.seedersFor(seeders6)
-	switch {
-	case q.Both:
-		return shares(q.NumWant, n4, n6)
-	case q.Peer.Is4():
-		return min(q.NumWant, n4), 0
-	}
-	return 0, min(q.NumWant, n6)
-}
-
-// others returns how many of a family's n leechers are not the asker.
-func (q *Query) others(width, n int) int {
-	if !q.Seeder && width == len(q.Peer.Compact()) {
-		n--
-	}
-	return n
-}
-
-// seedersFor returns how many of n seeders are of use to the asker.
-func (q *Query) seedersFor(n int) int {
-	if q.Seeder {
-		return 0
-	}
-	return n
 }
 
 // completes reports whether q finishes a download: the peer says so, has
@@ -209,10 +181,14 @@ func (s *secrets) hash(ih *proto.Infohash) uint64 {
 func (s *secrets) tableHash(ih *proto.Infohash) uint32 { return uint32(s.hash(ih)) }
 
 // Announce adds, refreshes or removes the asking peer and fills a with what it
-// gets. The counts include the asker. A stopped announce creates nothing and
-// is given no peers. It returns a.Counts.
+// gets. The counts include the asker, unless it stopped or there was no room
+// for it. A stopped announce creates nothing and is given no peers. It returns
+// a.Counts. now is the minute of the sweep under way, or of the last one.
 func (s *Store) Announce(q *Query, now Minute, rnd *Rand, a *Answer) proto.Counts {
 	*a = Answer{V4: a.V4[:0], V6: a.V6[:0]}
+	if len(q.Peer.Compact()) == 0 {
+		return a.Counts // nobody
+	}
 	h := s.secret.hash(&q.Infohash)
 	sh := &s.shards[h>>s.shift]
 	sh.Lock()
@@ -226,7 +202,7 @@ func (s *Store) Announce(q *Query, now Minute, rnd *Rand, a *Answer) proto.Count
 
 // Scrape returns the counts of a torrent and whether it is known. Peers that
 // expired within the last minute may still be counted.
-func (s *Store) Scrape(ih *proto.Infohash, _ Minute) (proto.Counts, bool) {
+func (s *Store) Scrape(ih *proto.Infohash) (proto.Counts, bool) {
 	h := s.secret.hash(ih)
 	sh := &s.shards[h>>s.shift]
 	sh.Lock()
@@ -240,7 +216,7 @@ func (s *Store) Scrape(ih *proto.Infohash, _ Minute) (proto.Counts, bool) {
 // enough that nobody waits for it, and reports whether the round over
 // everything is complete. Peers' ages are kept modulo 128 minutes, so it has
 // to be called by one goroutine until it returns true for every value of now
-// in turn, and announces must not run ahead of it by more than a minute.
+// in turn, and no announce may know of a minute before it.
 func (s *Store) SweepStep(now Minute) bool {
 	sh := &s.shards[s.swept]
 	sh.Lock()

@@ -67,24 +67,24 @@ func (sh *shard) removeSwarm(id uint32) {
 	sh.freeSwarms = append(sh.freeSwarms, id)
 }
 
-// addBlock returns the number of a new block of class cls.
-func (sh *shard) addBlock(cls uint8, owner uint32) uint32 {
-	at := sh.blocks[cls].add()
-	putOwner(sh.blocks[cls].at(at), owner)
+// addBlock returns the number of a new block of class class.
+func (sh *shard) addBlock(class uint8, owner uint32) uint32 {
+	at := sh.blocks[class].add()
+	putOwner(sh.blocks[class].at(at), owner)
 	return at
 }
 
 // removeBlock frees a block. The block that takes its number is told to its
 // set.
-func (sh *shard) removeBlock(cls uint8, at uint32) {
-	was, ok := sh.blocks[cls].remove(at)
+func (sh *shard) removeBlock(class uint8, at uint32) {
+	was, ok := sh.blocks[class].remove(at)
 	if !ok {
 		return
 	}
-	owner := getOwner(sh.blocks[cls].at(at))
+	owner := getOwner(sh.blocks[class].at(at))
 	dir := sh.swarms[owner>>2].sets[owner&3].dir
 	for i := range dir {
-		if dir[i].at == was && dir[i].cls == cls {
+		if dir[i].at == was && dir[i].class == class {
 			dir[i].at = at
 			return
 		}

@@ -9,6 +9,9 @@ const keepCount = 24 * 60
 const (
 	sweepRecords = 256
 	sweepBlocks  = 16
+	// A record that changes counts as so many, because its place in the table
+	// and perhaps the record itself has to be found and moved.
+	sweepChanged = 8
 )
 
 // A sweeper is where a shard's sweep is. Records are visited from the last to
@@ -29,6 +32,7 @@ const atStart = 1<<32 - 1
 // sweepStep forgets what is too old at now in a part of the shard, and reports
 // whether it has come round.
 func (sh *shard) sweepStep(now Minute) (done bool) {
+	now = sh.advance(now)
 	w := &sh.sweep
 	if w.class == 0 {
 		*w = sweeper{class: 1, left: atStart}
@@ -49,33 +53,37 @@ func (sh *shard) sweepStep(now Minute) (done bool) {
 func (sh *shard) sweepRecords(w *sweeper, now Minute) {
 	p := &sh.records[w.class]
 	w.left = min(w.left, p.n) // some may have gone since the last step
-	for range sweepRecords {
+	for left := sweepRecords; left > 0; left-- {
 		if w.left == 0 {
 			w.class, w.left = w.class+1, atStart
 			return
 		}
 		w.left--
-		sh.sweepRecord(makeRef(w.class, w.left), now)
+		if sh.sweepRecord(makeRef(w.class, w.left), now) {
+			left -= sweepChanged
+		}
 	}
 }
 
-func (sh *shard) sweepRecord(at ref, now Minute) {
+// sweepRecord looks after one record and reports whether it changed.
+func (sh *shard) sweepRecord(at ref, now Minute) bool {
 	r := sh.record(at)
 	before := r.counts()
 	removed := r.expire(6, now, sh.expire) + r.expire(18, now, sh.expire)
 	fits := int(classFor[recordBytes(r.n4(), r.n6(), r.tailed())]) == at.class()
 	if removed == 0 && fits && r.n4()+r.n6() > 0 {
-		return
+		return false
 	}
 	sh.account(before, r.counts())
 	_, pos := sh.find(sh.secret.tableHash(r.infohash()), r.infohash())
 	sh.settle(at, pos, now)
+	return true
 }
 
 func (sh *shard) sweepSwarm(w *sweeper, now Minute) {
 	sw := sh.swarms[w.swarm]
 	if sw == nil {
-		w.swarm++
+		w.swarm, w.set, w.key = w.swarm+1, 0, 0
 		return
 	}
 	v := sh.view(w.swarm, w.set)

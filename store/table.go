@@ -11,7 +11,7 @@ func (s slot) ref() ref     { return ref(s) }
 
 // Limits of a table.
 const (
-	minTableLen = 448 // slots of the first table: with its tail, one page
+	minTableLen = 441 // slots of the first table: with its tail, one page
 	// A table grows by an eighth when 9 of 10 slots are taken, so between 8
 	// and 9 of 10 slots are in use at every size, and growing never needs
 	// more than a shard's own table a second time.

@@ -77,7 +77,7 @@ func TestLoad(t *testing.T) {
 	m.store.Load(&proto.Infohash{}, 0, 0, m.now)    // nor does none
 	m.store.Load(&proto.Infohash{}, 5, 1441, m.now) // nor one too old
 	for i, ih := range want {
-		c, ok := m.store.Scrape(&ih, m.now)
+		c, ok := m.store.Scrape(&ih)
 		n := uint32(i + 1)
 		if i == 3 {
 			n = 40
