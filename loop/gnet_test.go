@@ -123,8 +123,9 @@ func TestEngineRestarts(t *testing.T) {
 // TestStopRestarting stops a server while an engine of it is being started
 // again, at many moments.
 func TestStopRestarting(t *testing.T) {
+	quiet := func(string, ...any) {} // it will say that it starts again
 	for i := range 20 {
-		s := serveTest(t, Config{TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+		s := serveTest(t, Config{TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}, Logf: quiet})
 		s.tcp[0].stop()
 		time.Sleep(restartMin + time.Duration(i-10)*time.Millisecond/2)
 		stopped := make(chan struct{})
