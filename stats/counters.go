@@ -1,17 +1,3 @@
-// Package stats counts what the tracker does.
-//
-// Counting is the only logging there is on the path of a request: each outcome
-// has a [Counter], each counter is kept apart for IPv4 and IPv6, and each
-// reactor owns one [Counters], so that counting never makes two processors
-// fight over a cache line. Whoever wants to know adds them up into [Totals].
-//
-//	reactor 0   Counters ─┐
-//	reactor 1   Counters ─┼─ Totals.Add ─► Totals
-//	reactor 2   Counters ─┘
-//
-// Nothing here knows what a request is, keeps time, or forgets: numbers only
-// ever grow, from the start of the process. Rates are the business of whoever
-// reads twice.
 package stats
 
 import "sync/atomic"
@@ -85,6 +71,18 @@ const (
 	// Completed are downloads finished, either wire, each peer's once.
 	Completed
 
+	// HTTPNotModest are answers 402 to a full scrape too soon after the last.
+	HTTPNotModest
+	// HTTPSwitchedOff are answers 500 to a page that nobody has, mode=busy.
+	HTTPSwitchedOff
+	// FullScrapes are full scrapes begun. Pages of mode=tpbs are not among them.
+	FullScrapes
+	// FullScrapeBytes are the bytes of their bodies handed to the system, as
+	// they went out: compressed if they were.
+	FullScrapeBytes
+	// SyncRecords are announces learnt from other trackers.
+	SyncRecords
+
 	// NumCounters is how many counters there are.
 	NumCounters
 )
@@ -106,16 +104,39 @@ const cacheLine = 128
 // Counters are the numbers of one reactor: it alone adds, anyone may read.
 // The zero value is ready.
 type Counters struct {
-	_ [cacheLine]byte
-	n [NumCounters][numFamilies]atomic.Uint64
-	_ [cacheLine]byte
+	_       [cacheLine]byte
+	n       [NumCounters][numFamilies]atomic.Uint64
+	renew   [RenewMinutes]atomic.Uint64
+	numWant [NumWants]atomic.Uint64
+	_       [cacheLine]byte
 }
+
+// RenewMinutes is how many minutes the histogram of renewals tells apart:
+// opentracker forgets a peer after 45.
+const RenewMinutes = 45
+
+// NumWants is how many values of numwant there are: 0 to 200, the most that
+// opentracker hands out.
+const NumWants = 201
 
 // Inc adds one to k.
 func (c *Counters) Inc(k Counter, f Family) { c.n[k][f].Add(1) }
 
 // Add adds n to k.
 func (c *Counters) Add(k Counter, f Family, n uint64) { c.n[k][f].Add(n) }
+
+// Renew counts an announce of a peer that was last heard of so many minutes
+// ago. The last class holds all that is 44 and more: we may remember longer
+// than opentracker, but the pages have 45 lines.
+func (c *Counters) Renew(minutes uint32) {
+	c.renew[min(minutes, RenewMinutes-1)].Add(1)
+}
+
+// NumWant counts an announce that is given up to n peers. What is outside 0 to
+// 200 counts as the nearer of the two.
+func (c *Counters) NumWant(n int) {
+	c.numWant[max(0, min(n, NumWants-1))].Add(1)
+}
 
 // Totals are sums over several [Counters] at one moment.
 type Totals [NumCounters][numFamilies]uint64

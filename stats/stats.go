@@ -1,0 +1,101 @@
+// Package stats counts what the tracker does, and tells it.
+//
+// # Counting
+//
+// Counting is the only logging there is on the path of a request: each outcome
+// has a [Counter], each counter is kept apart for IPv4 and IPv6, and each
+// reactor owns one [Counters], so that counting never makes two processors
+// fight over a cache line. Beside them stand two histograms, of renewals by
+// minutes and of numwant.
+//
+//	reactor 0   Counters ─┐
+//	reactor 1   Counters ─┼─ Snapshot.Add ─► Snapshot ─► AppendPeer, AppendConn, …
+//	reactor 2   Counters ─┘
+//
+// Numbers only ever grow, from the start of the process. Rates are the
+// business of whoever reads twice.
+//
+// # Pages
+//
+// A page is what opentracker answers to /stats?mode=…, byte for byte that of
+// its generation of 2024 and later, except where that is a defect. [ParseQuery]
+// turns the query into a [Mode], and the mode's [Kind] says what the page is
+// made of:
+//
+//	KindPage        of a Snapshot alone: at once, without allocating
+//	KindTop         of all torrents:     Top.Add each, then Top.Append
+//	KindNetworks    of all peers:        Networks.Add each, then AppendNetworks
+//	KindWoodpeckers of Woodpeckers:      Networks.Merge each, then AppendWoodpeckers
+//	KindListing     of all torrents, too long to hold: ChunkWriter
+//
+// These pages differ from opentracker's on purpose:
+//
+//	fscr         tells the true numbers; opentracker's are always 0
+//	herr         the last three lines count answers 403, 404 and 500, as their
+//	             labels say; opentracker shows other counters there
+//	renew        minute 44 holds all longer ones, as we may remember longer
+//	numwants     are always there, and over both wires; opentracker has them
+//	woodpeckers  only if it was built with them
+//	s24s         IPv4 networks are dotted quads, which opentracker prints as if
+//	             they were IPv6; those of IPv6 follow, if there are any
+//	tpbs         without a format is invalid; opentracker never answers
+//	listings     that are empty end once; opentracker sends the last chunk twice
+//
+// # Memory
+//
+// Nothing here holds more than a named limit, however many torrents and peers
+// there are. A listing goes out in chunks of at most [MaxChunk]. Its torrents
+// come in ascending order of infohash, which a store need not have: [Window]
+// sorts them in passes, so many at a time.
+//
+// Nothing here knows what a request is, keeps time, or forgets.
+package stats
+
+// A Snapshot is everything that pages tell, at one moment. The zero value is
+// ready for Add.
+type Snapshot struct {
+	Totals  Totals
+	Renew   [RenewMinutes]uint64 // announces of known peers, by minutes since the last one
+	NumWant [NumWants]uint64     // announces by how many peers they may be given
+
+	UptimeSeconds uint64
+	Torrents      uint64 // known, those without peers included
+	Peers         uint64 // of all torrents, seeders included
+	Seeders       uint64
+
+	TrackerID uint32 // drawn at the start of the process
+	Version   string // one line or several, without the last line end
+}
+
+// Add adds the present numbers of c.
+func (s *Snapshot) Add(c *Counters) {
+	s.Totals.Add(c)
+	for i := range c.renew {
+		s.Renew[i] += c.renew[i].Load()
+	}
+	for i := range c.numWant {
+		s.NumWant[i] += c.numWant[i].Load()
+	}
+}
+
+// connections returns how many came: connections and datagrams.
+func (s *Snapshot) connections() uint64 {
+	return s.Totals.Sum(TCPAccepts) + s.Totals.Sum(UDPPackets)
+}
+
+// successes returns how many of them opentracker calls successful.
+func (s *Snapshot) successes() uint64 {
+	return s.Totals.Sum(HTTPAnnounces) + s.udpSuccesses()
+}
+
+func (s *Snapshot) udpSuccesses() uint64 {
+	return s.Totals.Sum(UDPAnnounces) + s.Totals.Sum(UDPConnects)
+}
+
+// perSecond returns n as a whole rate since the start.
+func (s *Snapshot) perSecond(n uint64) uint64 { return n / max(1, s.UptimeSeconds) }
+
+// perHour returns n as a rate over the whole hours since the start.
+func (s *Snapshot) perHour(n uint64) uint64 { return n / max(1, s.hours()) }
+
+func (s *Snapshot) hours() uint64 { return s.UptimeSeconds / 3600 }
