@@ -43,6 +43,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -169,6 +170,20 @@ type Config struct {
 	// Warnings are lines for the operator about what was accepted but does
 	// not do what it seems to say.
 	Warnings []string
+
+	given []place // of everything, in the order given
+}
+
+// Where returns where one of the named keys or flags was given that value, as
+// errors say it, or "" if nowhere: then it is the default. It is for mistakes
+// that only show when a setting is used. The last place wins.
+func (c *Config) Where(value string, names ...string) string {
+	for _, p := range slices.Backward(c.given) {
+		if p.value == value && slices.Contains(names, p.name) {
+			return p.String()
+		}
+	}
+	return ""
 }
 
 // Default returns the configuration of a tracker started without arguments,

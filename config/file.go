@@ -81,6 +81,7 @@ func (p *parser) line(line string) error {
 	if err != nil {
 		return p.fail("%v; allowed: %s", err, k.allowed)
 	}
+	p.given(value)
 	return nil
 }
 

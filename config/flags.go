@@ -95,6 +95,9 @@ Example:   tracker -i 127.0.0.1 -p 6969 -P 6969 -f tracker.conf -i 192.0.2.1 -p 
            If neither flags nor config files name a port, TCP and UDP 6969 are
            opened on the last -i, or on every address. A port that is named is
            the only one: -p 80 alone means no UDP.
+
+           tracker hash FILE... >>whitelist
+           Prints the line for a whitelist of each .torrent file or magnet link.
 `)
 	return b.String()
 }
@@ -179,6 +182,7 @@ func (p *parser) flag(f *flag, v string) error {
 	}
 	switch err.(type) {
 	case nil:
+		p.given(v)
 		return nil
 	case *Error: // in the file that -f named
 		return err

@@ -64,6 +64,9 @@ func outcome(c *Config, action Action, err error) string {
 	plain, _, _ := Parse(nil, Env{})
 	got, was := reflect.ValueOf(*c), reflect.ValueOf(*plain)
 	for i := range got.NumField() {
+		if !got.Type().Field(i).IsExported() {
+			continue
+		}
 		name, v := got.Type().Field(i).Name, got.Field(i).Interface()
 		if name != "Warnings" && !reflect.DeepEqual(v, was.Field(i).Interface()) {
 			fmt.Fprintf(&b, "  %s %+v\n", name, v)

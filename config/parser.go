@@ -27,6 +27,12 @@ func (p *parser) warn(format string, args ...any) {
 	p.cfg.Warnings = append(p.cfg.Warnings, p.place.String()+": "+fmt.Sprintf(format, args...))
 }
 
+// given remembers where the setting was given that has just been stored.
+func (p *parser) given(value string) {
+	p.place.value = value
+	p.cfg.given = append(p.cfg.given, p.place)
+}
+
 // finish does what cannot be done before everything is read.
 func (p *parser) finish() error {
 	c := &p.cfg

@@ -72,7 +72,9 @@ func uncommented(s string) string { return commentedKey.ReplaceAllString(s, "$1"
 
 func fields() (names []string) {
 	for f := range reflect.TypeFor[Config]().Fields() {
-		names = append(names, f.Name)
+		if f.IsExported() {
+			names = append(names, f.Name)
+		}
 	}
 	return names
 }
