@@ -42,9 +42,13 @@ func (o *Options) KeepOutside() {
 		if _, twice := o.outside[path]; twice {
 			continue
 		}
-		dir, name := filepath.Dir(path), filepath.Base(path)
-		if fi, err := os.Stat(path); err == nil && fi.IsDir() {
-			dir, name = path, "."
+		real, err := filepath.EvalSymlinks(path) // a link could not be followed later
+		if err != nil {
+			real = path
+		}
+		dir, name := filepath.Dir(real), filepath.Base(real)
+		if fi, err := os.Stat(real); err == nil && fi.IsDir() {
+			dir, name = real, "."
 		}
 		if root, err := os.OpenRoot(dir); err == nil { // else there is nothing to keep
 			o.outside[path] = outside{root, name}
@@ -66,13 +70,15 @@ func (o *Options) closeUnused(sources []*source) {
 }
 
 // newSource returns a source not yet read. What it is inside wins; if it is
-// missing there and exists outside, it is used from outside for good.
+// missing there and exists outside, it is used from outside for good. That is
+// also so if it cannot even be looked for inside, as when somebody's home, where
+// others may not search, is where a crontab starts us.
 func newSource(list, path string, out outside, log func(string)) *source {
 	s := &source{list: list, path: path, log: log}
 	if out.root == nil {
 		return s
 	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return s
 	}
 	if _, err := out.root.Stat(out.name); err == nil {
@@ -81,6 +87,9 @@ func newSource(list, path string, out outside, log func(string)) *source {
 	}
 	return s
 }
+
+// trouble returns what is wrong with s as an error.
+func (s *source) trouble() error { return &SourceError{s.list, s.path, s.said} }
 
 // say tells the log about s.
 func (s *source) say(format string, args ...any) {

@@ -89,9 +89,18 @@ type view struct {
 	marks        *overlay // of the whitelist if there is one, else of the blacklist
 }
 
-// Open reads all lists. It returns nil and no error if there are none, and an
-// error that names the source if a blacklist cannot be read, or if there is a
-// FIFO but no list. Call it when all privileges are dropped: FIFOs are made with
+// A SourceError says why a source cannot be read.
+type SourceError struct {
+	List  string // "whitelist" or "blacklist"
+	Path  string
+	Cause string
+}
+
+func (e *SourceError) Error() string { return e.List + " " + e.Path + ": " + e.Cause }
+
+// Open reads all lists. It returns nil and no error if there are none, a
+// [*SourceError] if a blacklist cannot be read, and another error if there is
+// a FIFO but no list. Call it when all privileges are dropped: FIFOs are made with
 // those of the caller, and a list only root can read would not survive the
 // first reload.
 func Open(o *Options) (*Lists, error) {
@@ -118,13 +127,29 @@ func Open(o *Options) (*Lists, error) {
 	for _, s := range l.black {
 		if s.refresh(rereadAll); !s.loaded {
 			l.tell()
-			return nil, fmt.Errorf("blacklist %s: %s", s.path, s.said)
+			return nil, s.trouble()
 		}
 	}
 	l.publish()
 	l.makeFIFO(o.FIFOAdd, added)
 	l.makeFIFO(o.FIFODelete, deleted)
 	return l, nil
+}
+
+// Err returns a [*SourceError] for the first source that cannot be read now, or
+// nil.
+func (l *Lists) Err() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sources() {
+		if s.said != "" {
+			return s.trouble()
+		}
+	}
+	return nil
 }
 
 // Allowed reports whether the torrent is served. It takes no lock and does not

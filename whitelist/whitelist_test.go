@@ -323,6 +323,22 @@ func TestSwapIsAtomic(t *testing.T) {
 	asking.Wait()
 }
 
+// TestErr checks that Err names a list that could not be read, until it could.
+func TestErr(t *testing.T) {
+	b := newBench(t)
+	b.write("good", list(0))
+	l := b.open(Options{White: []string{"good", "w"}})
+	want := SourceError{"whitelist", "w", "no such file or directory"}
+	if got, ok := l.Err().(*SourceError); !ok || *got != want {
+		t.Errorf("got %v, want %v", l.Err(), &want)
+	}
+	b.write("w", list(1))
+	l.Reload()
+	if err := l.Err(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOutside stands in for chroot by changing the working directory.
 func TestOutside(t *testing.T) {
 	b := newBench(t)
@@ -333,23 +349,27 @@ func TestOutside(t *testing.T) {
 	b.write("secret", list(3))
 	os.Mkdir("t", 0o755)
 	b.write("t/one.torrent", v1Torrent)
-	o := Options{White: []string{"w", "both", "t", "nowhere"}}
+	os.Mkdir("elsewhere", 0o755)
+	b.write("elsewhere/linked", list(5))
+	os.Symlink("elsewhere/linked", "link")
+	o := Options{White: []string{"w", "both", "t", "link", "nowhere"}}
 	o.KeepOutside()
 	t.Chdir("jail")
 	l := b.open(o)
 	b.said("whitelist w: not in here, so the one outside of the chroot is used",
 		"whitelist t: not in here, so the one outside of the chroot is used",
-		"whitelist w: 1 torrents", "whitelist both: 1 torrents", "whitelist t: 1 torrents",
+		"whitelist link: not in here, so the one outside of the chroot is used",
+		"whitelist w: 1 torrents", "whitelist both: 1 torrents", "whitelist t: 1 torrents", "whitelist link: 1 torrents",
 		"whitelist nowhere: no such file or directory; NOTHING IS ALLOWED by it until it can be read")
-	b.allowed(l, 0, 2)
+	b.allowed(l, 0, 2, 5)
 	b.write("../new", list(0, 4))
 	os.Rename("../new", "../w")
 	l.check()
-	b.allowed(l, 0, 2, 4)
+	b.allowed(l, 0, 2, 4, 5)
 	os.Remove("../w")
 	os.Symlink("../secret", "../w")
 	l.Reload()
-	b.allowed(l, 0, 2, 4)
+	b.allowed(l, 0, 2, 4, 5)
 	for _, s := range l.sources() {
 		if s.outside.root != nil {
 			s.outside.root.Close()
