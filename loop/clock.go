@@ -20,6 +20,10 @@ const epochLength = time.Hour
 // ages have 7 bits.
 const maxCatchUp = 128
 
+// Minute returns the present as a server with the default clock will count it
+// when it starts: for what is put into its store before.
+func Minute() store.Minute { return store.Minute(bootTime() / time.Minute) }
+
 // A clock is what the reactors know of time. One goroutine sets it, everybody
 // reads it, and nobody asks the system on the path of a request.
 type clock struct {

@@ -36,8 +36,10 @@ type Config struct {
 	ReceiveBuffer int // bytes for each UDP socket; 0: 1 MiB
 
 	Store    *store.Store
-	Redirect string                     // where GET / is sent; empty: nowhere, it is not found
-	Allowed  func(*proto.Infohash) bool // may be called by many goroutines; nil allows all
+	Redirect string // where GET / is sent; empty: nowhere, it is not found
+	// Allowed is called by many goroutines, and not before Ready has returned;
+	// nil allows all.
+	Allowed func(*proto.Infohash) bool
 
 	// Ready is called when every socket is bound and gnet has its own, and
 	// before anything is read: the moment to give up root. An error ends Run.
