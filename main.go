@@ -1,36 +1,49 @@
 // Tracker is a BitTorrent tracker: it tells the clients of a torrent about one
 // another, over HTTP and UDP, IPv4 and IPv6.
 //
-//	flags and file ─► config ─► lists ─► store ─► loop, until a signal
+//	flags and file ─► config ─► bind ─► give up root ─► lists, state ─► serve
 //
 // Started alone it listens on port 6969 of every address and serves every
-// torrent. HUP reads the lists again, INT and TERM end it.
+// torrent. Started as root it gives root up: see [cell]. What signals do is
+// told at [tracker.obey].
+//
+// It never forks, writes no file, and opens none by itself once it serves but
+// the lists.
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"sync"
-	"syscall"
-	"time"
+	"runtime/debug"
 
 	"tracker/config"
 	"tracker/loop"
-	"tracker/store"
-	"tracker/whitelist"
 )
 
 // exitSystem is the exit code when the system does not let us start: an
-// address in use, a right we lack. It is opentracker's.
+// address in use, a right we lack, root that cannot be given up. It is
+// opentracker's.
 const exitSystem = 111
 
-func main() { os.Exit(run(os.Args[1:])) }
+// gcPercent is how much garbage may pile up, in percent of what is in use.
+// Nearly all data lies outside of the collector's heap, which holds a few
+// megabytes at most: to collect twice as often as usual costs next to nothing,
+// and Go's least target, 4 MB for 100 percent, would all be garbage on a router.
+const gcPercent = 50
+
+func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 // run is the whole program. It returns the exit code.
 func run(args []string) int {
+	if len(args) > 0 && args[0] == "hash" {
+		return hash(args[1:], os.Stdout)
+	}
 	cfg, action, err := config.Parse(args, config.Env{})
 	if err != nil {
 		return mistake(err)
@@ -46,94 +59,31 @@ func run(args []string) int {
 	for _, warning := range cfg.Warnings {
 		logf("%s", warning)
 	}
+	t := &tracker{cfg: cfg}
 	if action == config.Check {
-		logf("the configuration is good")
+		if err := t.check(); err != nil {
+			logf("%v", err)
+			return config.ExitCode
+		}
+		logf("OK")
 		return 0
 	}
-	if err := serve(cfg); err != nil {
+	if err := t.serve(); err != nil {
 		logf("%v", err)
-		if _, ok := errors.AsType[*loop.ListenError](err); ok {
-			return exitSystem
-		}
-		return config.ExitCode
+		return exitCode(err)
 	}
 	return 0
 }
 
-// serve serves as cfg says until a signal ends it.
-func serve(cfg *config.Config) error {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	signal.Ignore(syscall.SIGPIPE) // whoever reads our lines may go away
-
-	lists, err := whitelist.Open(&whitelist.Options{
-		White:      cfg.Whitelist,
-		Black:      cfg.Blacklist,
-		FIFOAdd:    cfg.FIFOAdd,
-		FIFODelete: cfg.FIFODelete,
-		Log:        func(line string) { logf("%s", line) },
-	})
-	if err != nil {
-		return err
+// exitCode returns the exit code for a start that ended with err.
+func exitCode(err error) int {
+	if _, ok := errors.AsType[*loop.ListenError](err); ok {
+		return exitSystem
 	}
-	server, err := loop.Run(loopConfig(cfg, lists))
-	if err != nil {
-		return err
+	if _, ok := errors.AsType[*cellError](err); ok {
+		return exitSystem
 	}
-	defer server.Stop()
-	defer watch(lists)()
-	for s := range signals {
-		if s != syscall.SIGHUP {
-			break
-		}
-		if lists != nil {
-			lists.Reload()
-		}
-	}
-	return nil
-}
-
-// loopConfig returns what of cfg concerns the loop, and a store to go with it.
-func loopConfig(cfg *config.Config, lists *whitelist.Lists) loop.Config {
-	c := loop.Config{
-		UDPReactors: cfg.UDPWorkers,
-		Interval:    cfg.Interval,
-		MaxConns:    cfg.Connections,
-		Redirect:    cfg.RedirectURL,
-		Store:       store.New(store.Options{Expire: expire(cfg.Interval)}),
-		Logf:        logf,
-	}
-	if lists != nil {
-		c.Allowed = lists.Allowed
-	}
-	switch cfg.UDPTransport {
-	case config.TransportBatched:
-		c.UDP = loop.TransportBatches
-	case config.TransportGnet:
-		c.UDP = loop.TransportGnet
-	}
-	for _, l := range cfg.Listen {
-		c.Listen = append(c.Listen, loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr})
-	}
-	return c
-}
-
-// expire returns for how long a peer is remembered: half as long again as the
-// longest interval it may have been told.
-func expire(interval time.Duration) store.Minute {
-	longest := interval + interval/10
-	return store.Minute((longest + longest/2 + time.Minute - 1) / time.Minute)
-}
-
-// watch follows changes of the lists until the function it returns is called.
-func watch(lists *whitelist.Lists) (end func()) {
-	if lists == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var watching sync.WaitGroup
-	watching.Go(func() { lists.Watch(ctx) })
-	return func() { cancel(); watching.Wait() }
+	return config.ExitCode
 }
 
 // mistake tells the operator what is wrong with the configuration, and returns

@@ -26,7 +26,7 @@ const (
 // standard library. A package missing here may import none of ours and none of
 // others. Tests may import what they like.
 var arrows = map[string][]string{
-	".":            {"config", "loop", "stats", "store", "whitelist", xsys},
+	".":            {"config", "loop", "proto", "stats", "store", "whitelist", xsys}, // proto: infohashes
 	"loop":         {"proto", "stats", "store", "whitelist", gnet, xsys},
 	"store":        {"proto", xxhash, xsys},
 	"whitelist":    {"proto", xsys}, // x/sys: inotify

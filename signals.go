@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"tracker/stats"
+)
+
+// signals are those we wait for, each kind in a channel of its own that holds
+// one: a second HUP before the first is obeyed asks for nothing new, and no
+// number of them may push out a TERM.
+type signals struct {
+	end, reread, summary chan os.Signal
+}
+
+// catchSignals catches signals from now on; those that come before anybody
+// obeys them wait. PIPE does nothing: whoever reads our lines may go away.
+func catchSignals() *signals {
+	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)}
+	signal.Notify(s.end, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(s.reread, syscall.SIGHUP)
+	signal.Notify(s.summary, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGPIPE)
+	return s
+}
+
+// obey does what signals say, until one says to end:
+//
+//	INT, TERM   end with exit code 0
+//	HUP         read the lists again, and nothing else
+//	USR1        log one line that sums up what there is
+func (t *tracker) obey(s *signals) {
+	for {
+		select {
+		case <-s.end:
+			return
+		case <-s.reread:
+			t.lists.Reload()
+		case <-s.summary:
+			t.logSummary()
+		}
+	}
+}
+
+// logSummary logs one line with what there is, and what was counted so far.
+func (t *tracker) logSummary() {
+	torrents, seeders, leechers := t.store.Totals()
+	c := t.server.Totals()
+	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects",
+		torrents, seeders, leechers, time.Since(t.began).Round(time.Second),
+		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects))
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"tracker/loop"
+	"tracker/proto"
+	"tracker/store"
+)
+
+// A state file says which torrents there were, and how often they had been
+// downloaded. It is what /stats?mode=statedump answers, one torrent a line:
+//
+//	12265A8791313E55C1BFCA4D8EBAA484057FB478:27345678:4
+//	infohash, hex of either case             |        downloads
+//	                                         minute of last use, since 1970
+//
+// It is the only place but logs where wall clock time comes in.
+//
+// A stateFile is one that may be asked for. The zero value is none.
+type stateFile struct {
+	path    string
+	outside *os.Root // the folder it is in, opened before the chroot; or nil
+}
+
+// keepOutside opens the folder the file is in, before the chroot.
+func (s *stateFile) keepOutside() {
+	if s.path != "" {
+		s.outside, _ = os.OpenRoot(filepath.Dir(s.path)) // else there is nothing to keep
+	}
+}
+
+// open opens the file: the one inside, or if there is none the one outside. The
+// folder outside is not kept any longer.
+func (s *stateFile) open() (*os.File, error) {
+	if s.outside == nil {
+		return os.Open(s.path)
+	}
+	defer s.outside.Close() // it was only read
+	_, err := os.Stat(s.path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		if f, err := s.outside.Open(filepath.Base(s.path)); err == nil {
+			logf("state file %s: not in here, so the one outside of the chroot is used", s.path)
+			return f, nil
+		}
+	}
+	return os.Open(s.path)
+}
+
+// loadState loads the state file, if one was asked for. Trouble is logged and
+// does not keep the tracker from serving: better without counts than not at
+// all.
+func (t *tracker) loadState() {
+	if t.state.path == "" {
+		return
+	}
+	f, err := t.state.open()
+	if err == nil {
+		defer f.Close() // it was only read
+		var r loadReport
+		r, err = loadTorrents(f, t.load)
+		known, _, _ := t.store.Totals()
+		logf("state file %s: %d torrents, %d of them recent enough to load%v", t.state.path, r.torrents, known, r)
+	}
+	if err != nil {
+		logf("state file %s: %v; serving without what it may hold", t.state.path, cause(err))
+	}
+}
+
+// load makes one torrent known, and reports whether it is allowed.
+func (t *tracker) load(line *stateLine) bool {
+	if !t.lists.Allowed(&line.infohash) {
+		return false
+	}
+	// A router's clock may not be set yet, and is in 1970. Then every torrent
+	// is as young as can be.
+	idle := max(0, time.Now().Unix()/60-int64(line.minute))
+	t.store.Load(&line.infohash, line.downloaded, store.Minute(min(idle, math.MaxUint32)), loop.Minute())
+	return true
+}
+
+// A stateLine is a line of a state file.
+type stateLine struct {
+	infohash   proto.Infohash
+	minute     uint32 // of the last use, since 1970
+	downloaded uint32
+}
+
+// A loadReport says what was in a state file.
+type loadReport struct {
+	torrents int // lines that are good and allowed
+	refused  int // good, but not allowed by the lists
+	broken   int
+	first    int // number of the first broken line, from 1
+	why      error
+}
+
+// String says what was left out, as the end of a sentence.
+func (r loadReport) String() string {
+	s := ""
+	if r.refused > 0 {
+		s += fmt.Sprintf("; %d not allowed by the lists left out", r.refused)
+	}
+	if r.broken > 0 {
+		s += fmt.Sprintf("; %d broken lines left out, the first is line %d: %v", r.broken, r.first, r.why)
+	}
+	return s
+}
+
+// loadTorrents calls load with each good line of r, which reports whether it
+// was wanted. An error is that of r; what came before it has been loaded.
+func loadTorrents(r io.Reader, load func(*stateLine) bool) (report loadReport, err error) {
+	var line stateLine
+	in := bufio.NewReader(r)
+	for number := 1; err == nil; number++ {
+		var text []byte
+		text, err = in.ReadSlice('\n')
+		long := errors.Is(err, bufio.ErrBufferFull)
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = in.ReadSlice('\n')
+		}
+		if len(text) == 0 {
+			break
+		}
+		why := errLongLine
+		if !long {
+			why = line.parse(strings.TrimRight(string(text), "\r\n"))
+		}
+		switch {
+		case why != nil:
+			if report.broken++; report.broken == 1 {
+				report.first, report.why = number, why
+			}
+		case load(&line):
+			report.torrents++
+		default:
+			report.refused++
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return report, err
+}
+
+// What can be wrong with a line.
+var (
+	errLongLine = errors.New("it is too long")
+	errFields   = errors.New("not HASH:MINUTE:DOWNLOADS; if the file is compressed, unpack it first")
+	errHash     = errors.New("the hash is not 40 hex digits")
+	errNumber   = errors.New("a number is not one from 0 to 4294967295")
+)
+
+// parse reads a line without its end.
+func (l *stateLine) parse(text string) error {
+	fields := strings.SplitN(text, ":", 4)
+	if len(fields) != 3 {
+		return errFields
+	}
+	if len(fields[0]) != hex.EncodedLen(len(l.infohash)) {
+		return errHash
+	}
+	if _, err := hex.Decode(l.infohash[:], []byte(fields[0])); err != nil {
+		return errHash
+	}
+	minute, err := strconv.ParseUint(fields[1], 10, 32)
+	if err != nil {
+		return errNumber
+	}
+	downloaded, err := strconv.ParseUint(fields[2], 10, 32)
+	if err != nil {
+		return errNumber
+	}
+	l.minute, l.downloaded = uint32(minute), uint32(downloaded)
+	return nil
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tracker/config"
+	"tracker/loop"
+	"tracker/proto"
+	"tracker/store"
+	"tracker/whitelist"
+)
+
+// A tracker is one run of the program.
+type tracker struct {
+	cfg     *config.Config
+	cell    *cell
+	options whitelist.Options
+	state   *stateFile
+	lists   *whitelist.Lists // nil until the cell is entered, and if there are none
+	store   *store.Store
+	server  *loop.Server
+	began   time.Time // monotonic: only its age matters
+}
+
+// serve serves until a signal ends it.
+//
+// The order is: whatever can be wrong without a socket; the sockets, which may
+// need root; the cell, which gives root up; then, as the user that we are from
+// now on, what may be read again later: lists, FIFOs, and the state file.
+// Nothing is read from a socket before all of it has been done.
+func (t *tracker) serve() error {
+	signals := catchSignals()
+	if err := t.prepare(); err != nil {
+		return err
+	}
+	t.began = time.Now()
+	t.store = store.New(store.Options{Expire: expire(t.cfg.Interval)})
+	var err error
+	if t.server, err = loop.Run(t.loopConfig()); err != nil {
+		return err
+	}
+	defer t.server.Stop()
+	defer t.watch()()
+	t.obey(signals)
+	return nil
+}
+
+// prepare does what is to be done before anything is bound: it finds the cell,
+// and holds on to what may lie outside of it.
+func (t *tracker) prepare() (err error) {
+	if t.cell, err = findCell(t.cfg); err != nil {
+		return err
+	}
+	t.options = whitelist.Options{
+		White:      t.cfg.Whitelist,
+		Black:      t.cfg.Blacklist,
+		FIFOAdd:    t.cfg.FIFOAdd,
+		FIFODelete: t.cfg.FIFODelete,
+		Log:        func(line string) { logf("%s", line) },
+	}
+	t.state = &stateFile{path: t.cfg.StateLoad}
+	if t.cell.locks() {
+		t.options.KeepOutside()
+		t.state.keepOutside()
+	}
+	return nil
+}
+
+// ready is called when all sockets are bound and before any is read.
+func (t *tracker) ready() error {
+	if err := t.enter(); err != nil {
+		return err
+	}
+	t.loadState()
+	return nil
+}
+
+// enter enters the cell and reads the lists there.
+func (t *tracker) enter() (err error) {
+	if err := t.cell.enter(); err != nil {
+		return err
+	}
+	if t.lists, err = whitelist.Open(&t.options); err != nil {
+		return t.placed(err)
+	}
+	return nil
+}
+
+// check does all that a start does without a socket, but for making FIFOs. It
+// enters the cell as well, so what it says of the lists is what the user we
+// become will find. It is stricter: a start goes on without a whitelist, which
+// allows nothing then, and without a state file.
+func (t *tracker) check() error {
+	if err := t.prepare(); err != nil {
+		return err
+	}
+	t.options.FIFOAdd, t.options.FIFODelete = "", ""
+	if err := t.enter(); err != nil {
+		return err
+	}
+	if err := t.lists.Err(); err != nil {
+		return t.placed(err)
+	}
+	if t.state.path == "" {
+		return nil
+	}
+	f, err := t.state.open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.cfg.Where(t.state.path, "-l"), cause(err))
+	}
+	return f.Close()
+}
+
+// placed returns err, if it is about a list, with the place where the list is
+// named.
+func (t *tracker) placed(err error) error {
+	e, ok := errors.AsType[*whitelist.SourceError](err)
+	if !ok {
+		return err
+	}
+	if at := t.cfg.Where(e.Path, "access."+e.List, "-"+e.List[:1]); at != "" {
+		return errors.New(at + ": " + e.Cause)
+	}
+	return err
+}
+
+// loopConfig returns what of cfg concerns the loop.
+func (t *tracker) loopConfig() loop.Config {
+	c := loop.Config{
+		UDPReactors: t.cfg.UDPWorkers,
+		Interval:    t.cfg.Interval,
+		MaxConns:    t.cfg.Connections,
+		Redirect:    t.cfg.RedirectURL,
+		Store:       t.store,
+		Ready:       t.ready,
+		Logf:        logf,
+	}
+	if len(t.cfg.Whitelist)+len(t.cfg.Blacklist) > 0 {
+		// The lists are read by ready, after the reactors were made.
+		c.Allowed = func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
+	}
+	switch t.cfg.UDPTransport {
+	case config.TransportBatched:
+		c.UDP = loop.TransportBatches
+	case config.TransportGnet:
+		c.UDP = loop.TransportGnet
+	}
+	for _, l := range t.cfg.Listen {
+		c.Listen = append(c.Listen, loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr})
+	}
+	return c
+}
+
+// expire returns for how long a peer is remembered: half as long again as the
+// longest interval it may have been told.
+func expire(interval time.Duration) store.Minute {
+	longest := interval + interval/10
+	return store.Minute((longest + longest/2 + time.Minute - 1) / time.Minute)
+}
+
+// watch follows changes of the lists until the function it returns is called.
+func (t *tracker) watch() (end func()) {
+	if t.lists == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { t.lists.Watch(ctx) })
+	return func() { cancel(); watching.Wait() }
+}
