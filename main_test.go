@@ -40,7 +40,12 @@ type process struct {
 // startTracker starts a tracker, which is killed at the end of the test.
 func startTracker(t *testing.T, args ...string) *process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
+	return start(t, exec.Command(os.Args[0], args...))
+}
+
+// start starts a tracker that has been prepared, in the same way.
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	cmd.Env = append(os.Environ(), asTracker+"=1")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -101,18 +106,49 @@ func (p *process) ends(code int) {
 // answered without a failure.
 func announces(t *testing.T, to string, ih byte) bool {
 	t.Helper()
-	c, err := net.Dial("tcp", to)
+	return !strings.Contains(get(t, to, announcePath(ih, 6881)), "failure")
+}
+
+// announcePath returns the path of an announce for the torrent of 20 times ih.
+func announcePath(ih byte, port int) string {
+	return fmt.Sprintf("/announce?info_hash=%s&port=%d&left=1", strings.Repeat(string(ih), 20), port)
+}
+
+// get returns the body of what a tracker answers to a request for path.
+func get(t *testing.T, to, path string) string {
+	t.Helper()
+	body, err := tryGet(to, path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return body
+}
+
+// tryGet is get for goroutines that may not end the test.
+func tryGet(to, path string) (string, error) {
+	c, err := net.Dial("tcp", to)
+	if err != nil {
+		return "", err
+	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintf(c, "GET /announce?info_hash=%s&port=6881 HTTP/1.1\r\n\r\n", strings.Repeat(string(ih), 20))
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\n\r\n", path)
 	answer, err := io.ReadAll(c)
-	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 OK\r\n")) {
-		t.Fatalf("answer %q, %v", answer, err)
+	head, body, ok := strings.Cut(string(answer), "\r\n\r\n")
+	if err != nil || !ok || !strings.HasPrefix(head, "HTTP/1.1 200 OK\r\n") {
+		return "", fmt.Errorf("%s: answer %q, %w", path, answer, err)
 	}
-	return !bytes.Contains(answer, []byte("failure"))
+	return body, nil
+}
+
+// until waits until what is true, and fails if that takes too long.
+func until(t *testing.T, limit time.Duration, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !is(); {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
 }
 
 func TestServesAndStops(t *testing.T) {
@@ -186,16 +222,39 @@ func TestSignalsThatDoNotEnd(t *testing.T) {
 	write('b')
 	p.signal(syscall.SIGPIPE)
 	p.signal(syscall.SIGHUP)
-	for end := time.Now().Add(patience); !announces(t, tcp, 'b'); {
-		if time.Now().After(end) {
-			t.Fatal("the whitelist was not read again")
-		}
-	}
+	until(t, patience, "the whitelist was read again", func() bool { return announces(t, tcp, 'b') })
 	p.signal(syscall.SIGINT)
 	p.cmd.Wait()
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("%v", p.cmd.ProcessState)
 	}
+}
+
+// TestSummary checks the line that USR1 asks for.
+func TestSummary(t *testing.T) {
+	p := startTracker(t, "-i", "127.0.0.1", "-p", "0")
+	tcp := p.says("tracker: listening on tcp ")
+	announces(t, tcp, 'a')
+	announces(t, tcp, 'b')
+	p.signal(syscall.SIGUSR1)
+	line := p.says("tracker: 2 torrents, 0 seeders, 2 leechers; up ")
+	if _, counts, _ := strings.Cut(line, "; "); counts != "2 announces, 2 TCP connections, 0 UDP connects" {
+		t.Errorf("got %q", line)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+}
+
+// TestManyHUP checks that signals that come faster than they are obeyed do not
+// push out the one that ends the tracker.
+func TestManyHUP(t *testing.T) {
+	p := startTracker(t, "-i", "127.0.0.1", "-p", "0")
+	p.says("tracker: listening on tcp ")
+	for range 100 {
+		p.signal(syscall.SIGHUP)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
 }
 
 func TestExpire(t *testing.T) {
