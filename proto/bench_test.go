@@ -53,6 +53,9 @@ func steps() []step {
 		}
 	}
 	announce, scrape := announcePacket(), scrapePacket(10)
+	forwarded := []byte("GET /a HTTP/1.1\r\nX-Real-IP: 2001:db8::1\r\nX-Forwarded-For: x, 2001:db8::1\r\nX-Forwarded-For: 192.0.2.1:80\r\n\r\n")
+	proxy1 := []byte("PROXY TCP6 2001:db8::1 2001:db8::2 51413 6969\r\n")
+	proxy2 := proxyV2(0x21, 0x21, append(addr6.AsSlice(), make([]byte, 20)...)...)
 	return []step{
 		{"parse/wire=http/announce", parse(announceRequest, nil)},
 		{"parse/wire=http/announce/escaped", parse(query+"&p%6frt=%35&event=st%6fpped HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n", nil)},
@@ -64,6 +67,28 @@ func steps() []step {
 		{"parse/wire=http/invalid", parse(query+"&port=x HTTP/1.1\r\n\r\n", ErrInvalid)},
 		{"parse/wire=http/notfound", parse("GET /x\"y HTTP/1.1\r\n\r\n", ErrNotFound)},
 		{"parse/wire=http/stats", parse("GET /%73tats?mode=peer HTTP/1.1\r\n\r\n", nil)},
+		{"parse/wire=http/forwarded", func() {
+			hops := ForwardedFor(forwarded)
+			a, ok1 := hops.Next()
+			b, ok2 := hops.Next()
+			must(ok1 && ok2 && a.Is4() && b == addr6)
+		}},
+		{"parse/wire=http/realip", func() {
+			a, _, ok := RealIP(forwarded)
+			must(ok && a == addr6)
+		}},
+		{"parse/wire=proxy/version=1", func() {
+			_, src, err := ParsePROXY(proxy1)
+			must(err == nil && src.Addr() == addr6)
+		}},
+		{"parse/wire=proxy/version=2", func() {
+			_, src, err := ParsePROXY(proxy2)
+			must(err == nil && src.Addr() == addr6)
+		}},
+		{"parse/wire=proxy/invalid", func() {
+			_, _, err := ParsePROXY(forwarded)
+			must(err == ErrPROXY)
+		}},
 		{"parse/wire=udp/announce", func() {
 			_, _, _, ok := UDPHeader(announce)
 			tx, err := ParseUDPAnnounce(announce, &a)
@@ -88,6 +113,7 @@ func steps() []step {
 			dst = AppendHTTPScrapeTail(AppendHTTPScrapeEntry(AppendHTTPScrapeHead(dst[:0]), &ih, Counts{1, 2, 3}))
 		}},
 		{"append/wire=http/failure", func() { dst = AppendHTTPFailure(dst[:0], RefuseUnlisted) }},
+		{"append/wire=http/retry", func() { dst = AppendHTTPRetry(dst[:0], RefuseUnlisted, 30) }},
 		{"append/wire=http/redirect", func() { dst = AppendHTTPRedirect(dst[:0], "http://example.org/") }},
 		{"append/wire=udp/connect", func() { dst = AppendUDPConnect(dst[:0], 1, id4) }},
 		{"append/wire=udp/announce", func() { dst = AppendUDPAnnounce(dst[:0], 1, 1800, Counts{1, 2, 3}, peers) }},

@@ -67,7 +67,7 @@ func fixedAnswer(req []byte, redirect string) []byte {
 	}
 	var q HTTPRequest
 	switch err := ParseHTTP(req, &q); {
-	case err == ErrInvalid:
+	case err == ErrInvalid, err == ErrCompact:
 		return []byte(HTTP400)
 	case err == ErrNotFound, err == nil && q.Kind == KindRoot && redirect == "",
 		err == nil && q.Kind == KindOther && string(q.Path) != "stats":

@@ -6,6 +6,9 @@ import "errors"
 var (
 	// ErrInvalid is a malformed HTTP request, to be answered with [HTTP400].
 	ErrInvalid = errors.New("proto: invalid HTTP request")
+	// ErrCompact is an announce of a client that takes no compact IPv6 peers,
+	// to be answered with [HTTP400]: there is no other form with both families.
+	ErrCompact = errors.New("proto: client takes no compact peers")
 	// ErrNotFound is an HTTP request for a page that cannot exist, to be
 	// answered with [HTTP404].
 	ErrNotFound = errors.New("proto: no such page")

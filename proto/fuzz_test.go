@@ -12,7 +12,7 @@ import (
 func checkHTTP(t *testing.T, q *HTTPRequest, err error) {
 	t.Helper()
 	if err != nil {
-		if _, refused := err.(Refusal); !refused && err != ErrInvalid && err != ErrNotFound {
+		if _, refused := err.(Refusal); !refused && err != ErrInvalid && err != ErrCompact && err != ErrNotFound {
 			t.Errorf("unexpected error %v", err)
 		}
 		return
@@ -85,7 +85,7 @@ func FuzzHTTP(f *testing.F) {
 		checkHTTP(t, &q, err)
 		var fresh HTTPRequest
 		if err2 := ParseHTTP(req, &fresh); err2 != err || q.Kind != fresh.Kind && err == nil ||
-			q.KeepAlive != fresh.KeepAlive || q.Minor11 != fresh.Minor11 || !bytes.Equal(q.Path, fresh.Path) || !bytes.Equal(q.Query, fresh.Query) {
+			q.KeepAlive != fresh.KeepAlive || q.Close != fresh.Close || q.Minor11 != fresh.Minor11 || !bytes.Equal(q.Path, fresh.Path) || !bytes.Equal(q.Query, fresh.Query) {
 			t.Errorf("a fresh struct gives %v, %+v, a used one %v, %+v", err2, fresh, err, q)
 		}
 		q.Scrape.Sort()
@@ -108,6 +108,9 @@ func FuzzQuery(f *testing.F) {
 		"info_hash=aaaaaaaaaaaaaaaaaaaa&port=%2d1&event=stopped",          // an escaped sign
 		"info_hash=aaaaaaaaaaaaaaaaaaaa&port=1&left=-&compact=0",          // a sign without a number
 		"info_hash=aaaaaaaaaaaaaaaaaaaa&port=1&left=18446744073709551616", // 2 to the 64th
+		"info_hash=aaaaaaaaaaaaaaaaaaaa&port=1&ip=2001:db8%3a%3a7",
+		"info_hash=aaaaaaaaaaaaaaaaaaaa&port=1&compact6=0&ip=::ffff:192.0.2.7",
+		"info_hash=aaaaaaaaaaaaaaaaaaaa&port=1&ip=::%251",
 		"k=\x80port=1&%6eumwant=00&compact6=-0&&=&",
 	} {
 		f.Add(query)
@@ -120,6 +123,12 @@ func FuzzQuery(f *testing.F) {
 		// Past 32 characters the real parser stops counting leading zeros.
 		if !longNumber && (err != wantErr || err == nil && q.Announce != want) {
 			t.Errorf("announce %q:\n got %+v, %v\nwant %+v, %v", query, q.Announce, err, want, wantErr)
+		}
+		q.ReadIP = true
+		err = ParseHTTP([]byte("GET /a?"+query), &q)
+		want, wantErr = slowAnnounce(query, "ip")
+		if !longNumber && (err != wantErr || err == nil && q.Announce != want) {
+			t.Errorf("announce %q with its address:\n got %+v, %v\nwant %+v, %v", query, q.Announce, err, want, wantErr)
 		}
 		err = ParseHTTP([]byte("GET /sc?"+query), &q)
 		hashes, wantErr := slowScrape(query)

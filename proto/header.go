@@ -6,11 +6,15 @@ import "bytes"
 // request, without the white space around it. The case of name does not
 // matter. The value is borrowed from req.
 func Header(req []byte, name string) (value []byte, ok bool) {
-	lf := bytes.IndexByte(req, '\n')
-	if lf < 0 {
-		return nil, false
+	return findHeader(headers(req), name)
+}
+
+// headers returns what comes after the request line.
+func headers(req []byte) []byte {
+	if lf := bytes.IndexByte(req, '\n'); lf >= 0 {
+		return req[lf+1:]
 	}
-	return findHeader(req[lf+1:], name)
+	return nil
 }
 
 // findHeader is [Header] for what comes after the request line.
@@ -20,15 +24,32 @@ func findHeader(b []byte, name string) (value []byte, ok bool) {
 		if lf < 0 {
 			lf = len(b)
 		}
-		line := b[:lf]
-		if len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
-			return bytes.TrimSpace(line[len(name)+1:]), true
-		}
-		if lf == len(b) {
-			return nil, false
+		if value, ok = headerValue(b[:lf], name); ok || lf == len(b) {
+			return value, ok
 		}
 		b = b[lf+1:]
 	}
+}
+
+// lastHeader is findHeader for the last header of that name. It also returns
+// the headers before it.
+func lastHeader(b []byte, name string) (value, before []byte, ok bool) {
+	for {
+		lf := bytes.LastIndexByte(b, '\n')
+		if value, ok = headerValue(b[lf+1:], name); ok || lf < 0 {
+			return value, b[:max(0, lf)], ok
+		}
+		b = b[:lf]
+	}
+}
+
+// headerValue returns the value of a header line, if it is the header of that
+// name.
+func headerValue(line []byte, name string) (value []byte, ok bool) {
+	if len(line) > len(name) && line[len(name)] == ':' && equalFold(line[:len(name)], name) {
+		return bytes.TrimSpace(line[len(name)+1:]), true
+	}
+	return nil, false
 }
 
 // equalFold reports whether b is s, whatever the case of ASCII letters. It is
@@ -61,7 +82,8 @@ func (q *HTTPRequest) connection(b []byte) {
 	}
 	q.Minor11 = bytes.HasSuffix(bytes.TrimSuffix(b[:lf], carriageReturn), http11)
 	value, ok := findHeader(b[lf+1:], "Connection")
-	q.KeepAlive = ok && hasToken(value, "keep-alive")
+	q.Close = ok && hasToken(value, "close")
+	q.KeepAlive = ok && !q.Close && hasToken(value, "keep-alive")
 }
 
 var (

@@ -29,10 +29,15 @@ const (
 // HTTPRequest is one HTTP request. Path and Query are borrowed: they hold
 // until the request's bytes change or the struct is parsed into again.
 type HTTPRequest struct {
+	// ReadIP is set by the caller: the parameter ip of an announce is read.
+	// Otherwise it is passed over like any unknown one.
+	ReadIP bool
+
 	Kind      Kind
 	Announce  Announce // for KindAnnounce
 	Scrape    Scrape   // for KindScrape
 	KeepAlive bool     // the client asked for Connection: keep-alive
+	Close     bool     // the client asked for Connection: close
 	Minor11   bool     // the client speaks HTTP/1.1
 	Path      []byte   // decoded, without leading slashes, for KindOther
 	Query     []byte   // raw, from behind the question mark to the end of the query
@@ -62,11 +67,11 @@ func HTTPEnd(buf []byte, from int) int {
 // ParseHTTP reads req, one request as measured by [HTTPEnd], into q. Of q, only
 // the parts that its Kind names are meaningful afterwards.
 //
-// It returns [ErrInvalid], [ErrNotFound], or, for an announce,
-// [RefuseNoInfohash], [RefusePort] or [RefuseLeft]. KeepAlive and Minor11 are
-// set with a refusal too, and a connection may be kept after it.
+// It returns [ErrInvalid], [ErrNotFound], or, for an announce, [ErrCompact],
+// [RefuseNoInfohash], [RefusePort] or [RefuseLeft]. KeepAlive, Close and
+// Minor11 are set with a refusal too, and a connection may be kept after it.
 func ParseHTTP(req []byte, q *HTTPRequest) error {
-	q.KeepAlive, q.Minor11 = false, false
+	q.KeepAlive, q.Close, q.Minor11 = false, false, false
 	q.Path, q.Query = nil, nil
 	const start = "GET /"
 	if len(req) < len(start) || string(req[:len(start)]) != start {
@@ -158,7 +163,7 @@ func (q *HTTPRequest) announce(b []byte) error {
 	s := scan{b: b}
 	a := &q.Announce
 	*a = Announce{Left: math.MaxUint64, NumWant: DefaultNumWant}
-	var haveInfohash, badLeft bool
+	var haveInfohash, badLeft, no6 bool
 	for more := true; more; more = s.next() {
 		ok := true
 		switch s.name() {
@@ -182,7 +187,9 @@ func (q *HTTPRequest) announce(b []byte) error {
 			ok, a.List = kind <= numberHuge, v == 0
 		case paramCompact6:
 			v, kind := s.number()
-			ok = kind <= numberHuge && v != 0
+			ok, no6 = kind <= numberHuge, v == 0
+		case paramIP:
+			ok = s.ip(&a.IP, q.ReadIP)
 		default:
 			ok = false
 		}
@@ -192,6 +199,8 @@ func (q *HTTPRequest) announce(b []byte) error {
 	}
 	q.Query = b[:s.i]
 	switch {
+	case no6:
+		return ErrCompact
 	case !haveInfohash:
 		return RefuseNoInfohash
 	case a.Port == 0 && a.Event != EventStopped:

@@ -255,6 +255,7 @@ func TestKeepAlive(t *testing.T) {
 		{"connection:KEEP-ALIVE\r\n", true},
 		{"Host: x\r\nCONNECTION: \t Upgrade , Keep-Alive \r\n", true},
 		{"Connection: close\r\n", false},
+		{"Connection: keep-alive, Close\r\n", false},
 		{"Connection: keep-alives\r\n", false},
 		{"Connection:\r\n", false},
 		{"Connection : keep-alive\r\n", false},

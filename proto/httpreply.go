@@ -41,6 +41,14 @@ func AppendHTTPFailure(dst []byte, r Refusal) []byte {
 	return append(dst, 'e')
 }
 
+// AppendHTTPRetry is [AppendHTTPFailure] for what may be answered otherwise in
+// so many minutes, and says so (BEP 31).
+func AppendHTTPRetry(dst []byte, r Refusal, minutes uint32) []byte {
+	dst = AppendHTTPFailure(dst, r)
+	dst = appendKey(dst[:len(dst)-1], "8:retry ini", minutes)
+	return append(dst, "ee"...)
+}
+
 // Form is the shape of an announce answer's body. See [Announce.Form].
 type Form uint8
 

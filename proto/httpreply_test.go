@@ -83,6 +83,13 @@ func TestAppendHTTPScrape(t *testing.T) {
 	}
 }
 
+func TestAppendHTTPRetry(t *testing.T) {
+	got := AppendHTTPRetry(nil, RefuseUnlisted, 30)
+	if want := "d14:failure reason63:" + string(RefuseUnlisted) + "8:retry ini30ee"; string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestAppendHTTPHead(t *testing.T) {
 	const start = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1200\r\n"
 	if got := AppendHTTPHead(nil, 1200, false); string(got) != start+"\r\n" {

@@ -8,6 +8,10 @@
 //	                                      ├► Announce, Scrape ──┤
 //	bytes ─► UDPHeader ─► ParseUDP… ──────┘   Counts, peers     └► AppendUDP…  ─► bytes
 //
+// What reverse proxies say about the client is read here as well, and left to
+// the caller to believe: [ParsePROXY] before a connection, [ForwardedFor] and
+// [RealIP] in a request.
+//
 // # Vocabulary
 //
 // A torrent is named by its [Infohash]. A [Peer] is one client in one swarm,
@@ -33,6 +37,8 @@
 // Nothing here allocates, blocks, logs, reads a clock or draws a random
 // number, and nothing here knows who is in a swarm.
 package proto
+
+import "net/netip"
 
 // Infohash names a torrent: the SHA-1 of its info dictionary (BEP 3), or the
 // first 20 bytes of the SHA-256 of a version 2 torrent (BEP 52).
@@ -68,6 +74,10 @@ type Announce struct {
 	Port     uint16 // 0 only with EventStopped
 	Event    Event  // as sent: EventCompleted may come with Left > 0, and is no completion then
 	List     bool   // HTTP compact=0: the client wants the dictionary list of BEP 3
+
+	// IP is the address the client says it has, or the zero Addr. It is not to
+	// be believed: whoever names another's points a whole swarm at that one.
+	IP netip.Addr
 }
 
 // Counts are the three numbers of a scrape (BEP 48).

@@ -1,6 +1,9 @@
 package proto
 
-import "math"
+import (
+	"math"
+	"net/netip"
+)
 
 // Classes of bytes in a request line, as opentracker has them. Clients send
 // many bytes unescaped that RFC 3986 would have escaped, and are let.
@@ -93,6 +96,7 @@ const (
 	paramNumWant
 	paramCompact
 	paramCompact6
+	paramIP
 )
 
 // maxName is the longest name of a parameter we read, in bytes.
@@ -118,6 +122,8 @@ func lookup(name []byte) param {
 		return paramCompact
 	case "compact6":
 		return paramCompact6
+	case "ip":
+		return paramIP
 	}
 	return paramUnknown
 }
@@ -356,3 +362,22 @@ func (s *scan) numWant(n *int) bool {
 	}
 	return kind <= numberHuge
 }
+
+// ip reads the address of a peer, or, if nobody reads it, skips it. No peer is
+// at the unspecified address.
+func (s *scan) ip(a *netip.Addr, read bool) bool {
+	if !read {
+		return s.skip()
+	}
+	var text [maxAddrMapped]byte
+	n, ok := s.decode(text[:])
+	if !ok || n > len(text) {
+		return false
+	}
+	*a, ok = ParseAddr(text[:n])
+	return ok && !a.IsUnspecified()
+}
+
+// maxAddrMapped is the longest text of an address that anybody writes, in
+// bytes.
+const maxAddrMapped = len("0000:1111:2222:3333:4444:5555:255.255.255.255")

@@ -147,7 +147,8 @@ func TestAnnounceQuery(t *testing.T) {
 		{more: "&compact=", err: ErrInvalid},
 		{more: "&compact", err: ErrInvalid},
 		{more: "&compact6=1"},
-		{more: "&compact6=0", err: ErrInvalid},
+		{more: "&compact6=0", err: ErrCompact},
+		{more: "&compact6=0&port=x", err: ErrInvalid},
 		{more: "&compact6=x", err: ErrInvalid},
 
 		{more: "&peer_id=aaaaaaaaaaaaaaaaaaaa"},
@@ -172,6 +173,39 @@ func TestAnnounceQuery(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// TestAnnouncedIP reads the parameter ip where it is to be read.
+func TestAnnouncedIP(t *testing.T) {
+	tests := []struct{ value, want string }{
+		{"192.0.2.7", "192.0.2.7"},
+		{"%31%39%32.0.2.7", "192.0.2.7"},
+		{"2001:db8::7", "2001:db8::7"},
+		{"2001%3Adb8%3a%3A7", "2001:db8::7"},
+		{"::ffff:192.0.2.7", "192.0.2.7"},
+		{"192.0.2.7&ip=192.0.2.8", "192.0.2.8"},
+		{"", ""},
+		{"0.0.0.0", ""},
+		{"::", ""},
+		{"tracker.example", ""},
+		{"192.0.2.7:80", ""},
+		{"%5b2001:db8::7%5d", ""},
+		{"fe80::1%25eth0", ""},
+		{"192.0.2.7%00", ""},
+		{"0000:1111:2222:3333:4444:5555:255.255.255.2555", ""},
+		{"192.0.2.7%2", ""},
+	}
+	for _, tt := range tests {
+		q := HTTPRequest{ReadIP: true}
+		err := ParseHTTP([]byte("GET /a?port=5&info_hash="+ihText+"&ip="+tt.value), &q)
+		if tt.want == "" && err != ErrInvalid || tt.want != "" && (err != nil || q.Announce.IP.String() != tt.want) {
+			t.Errorf("%q: got %v, %v, want %q", tt.value, q.Announce.IP, err, tt.want)
+		}
+		q.ReadIP = false
+		if err := ParseHTTP([]byte("GET /a?port=5&info_hash="+ihText+"&ip="+tt.value), &q); err != nil || q.Announce.IP.IsValid() {
+			t.Errorf("%q, not to be read: got %v, %v", tt.value, q.Announce.IP, err)
+		}
 	}
 }
 

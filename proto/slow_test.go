@@ -3,6 +3,7 @@ package proto
 import (
 	"math"
 	"math/big"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -76,14 +77,16 @@ func slowPairs(query string, known ...string) (pairs []slowPair, err error) {
 	return pairs, nil
 }
 
-// slowAnnounce is [HTTPRequest.announce].
-func slowAnnounce(query string) (a Announce, err error) {
-	pairs, err := slowPairs(query, "info_hash", "peer_id", "port", "left", "event", "numwant", "compact", "compact6")
+// slowAnnounce is [HTTPRequest.announce]. The parameter ip is read if also
+// names it.
+func slowAnnounce(query string, also ...string) (a Announce, err error) {
+	known := append(also, "info_hash", "peer_id", "port", "left", "event", "numwant", "compact", "compact6")
+	pairs, err := slowPairs(query, known...)
 	if err != nil {
 		return a, err
 	}
 	a = Announce{Left: math.MaxUint64, NumWant: DefaultNumWant}
-	infohashes, badLeft := 0, false
+	infohashes, badLeft, no6 := 0, false, false
 	for _, p := range pairs {
 		n, isNumber := new(big.Int).SetString(p.value, 10)
 		isNumber = isNumber && slowNumber.MatchString(p.value)
@@ -131,13 +134,21 @@ func slowAnnounce(query string) (a Announce, err error) {
 			bad = !isNumber
 			a.List = isNumber && n.Sign() == 0
 		case "compact6":
-			bad = !isNumber || n.Sign() == 0
+			bad = !isNumber
+			no6 = isNumber && n.Sign() == 0
+		case "ip":
+			var err error
+			a.IP, err = netip.ParseAddr(p.value)
+			a.IP = a.IP.Unmap()
+			bad = err != nil || a.IP.Zone() != "" || a.IP.IsUnspecified()
 		}
 		if bad {
 			return a, ErrInvalid
 		}
 	}
 	switch {
+	case no6:
+		return a, ErrCompact
 	case infohashes == 0:
 		return a, RefuseNoInfohash
 	case a.Port == 0 && a.Event != EventStopped:

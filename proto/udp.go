@@ -1,6 +1,9 @@
 package proto
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 // UDP requests and answers, BEP 15. Offsets in bytes, integers big-endian.
 //
@@ -63,8 +66,8 @@ func IsUDPConnect(id ConnID, action uint32) bool {
 // ParseUDPAnnounce reads pkt into a, overwriting all of it. The connection id
 // and the action are the caller's to check. Bytes past the fixed request are
 // passed over, such as the options of BEP 41: none of them is for a tracker
-// that serves one announce URL. The address in the packet is passed over too:
-// peers are known by where they send from.
+// that serves one announce URL. The address in the packet is IPv4's alone,
+// whatever the packet came over (BEP 15); 0 is none.
 //
 // It returns [ErrShort] or [RefusePort]; the transaction id is good with the
 // latter.
@@ -79,7 +82,10 @@ func ParseUDPAnnounce(pkt []byte, a *Announce) (TxID, error) {
 	// Unsigned, so that -1, which means no wish, gives the most.
 	a.NumWant = int(min(binary.BigEndian.Uint32(pkt[92:]), MaxNumWant))
 	a.Port = binary.BigEndian.Uint16(pkt[96:])
-	a.List = false
+	a.List, a.IP = false, netip.Addr{}
+	if ip := [4]byte(pkt[84:]); ip != [4]byte{} {
+		a.IP = netip.AddrFrom4(ip)
+	}
 	tx := TxID(binary.BigEndian.Uint32(pkt[12:]))
 	if a.Port == 0 && a.Event != EventStopped {
 		return tx, RefusePort

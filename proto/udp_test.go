@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"net/netip"
 	"testing"
 )
 
@@ -71,7 +72,7 @@ func TestUDPAnnounce(t *testing.T) {
 		{name: "stopped", bend: put32(80, 3), want: func(a *Announce) { a.Event = EventStopped }},
 		{name: "unknown event", bend: put32(80, 4), want: func(a *Announce) { a.Event = EventNone }},
 		{name: "unknown event over a byte", bend: put32(80, 0x103), want: func(a *Announce) { a.Event = EventNone }},
-		{name: "another address", bend: put32(84, 0)},
+		{name: "no address", bend: put32(84, 0), want: func(a *Announce) { a.IP = netip.Addr{} }},
 		{name: "no peers wanted", bend: put32(92, 0), want: func(a *Announce) { a.NumWant = 0 }},
 		{name: "no wish", bend: put32(92, math.MaxUint32), want: func(a *Announce) { a.NumWant = 200 }},
 		{name: "200 wanted", bend: put32(92, 200), want: func(a *Announce) { a.NumWant = 200 }},
@@ -87,7 +88,7 @@ func TestUDPAnnounce(t *testing.T) {
 	a := Announce{List: true} // must be overwritten
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			pkt, want := announcePacket(), Announce{Infohash: ih, Left: 1000, NumWant: 80, Port: 6881, Event: EventStarted}
+			pkt, want := announcePacket(), Announce{Infohash: ih, Left: 1000, NumWant: 80, Port: 6881, Event: EventStarted, IP: netip.MustParseAddr("10.1.2.3")}
 			if test.bend != nil {
 				pkt = test.bend(pkt)
 			}
