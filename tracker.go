@@ -135,6 +135,7 @@ func (t *tracker) loopConfig() loop.Config {
 		Interval:    t.cfg.Interval,
 		MaxConns:    t.cfg.Connections,
 		Redirect:    t.cfg.RedirectURL,
+		Trust:       loop.Trust{Proxies: t.cfg.Proxies, RealIP: t.cfg.RealIP, Announcers: t.cfg.IPFromQuery},
 		Store:       t.store,
 		Ready:       t.ready,
 		Logf:        logf,
@@ -150,7 +151,7 @@ func (t *tracker) loopConfig() loop.Config {
 		c.UDP = loop.TransportGnet
 	}
 	for _, l := range t.cfg.Listen {
-		c.Listen = append(c.Listen, loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr})
+		c.Listen = append(c.Listen, loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr, Proxy: l.Proxy})
 	}
 	return c
 }

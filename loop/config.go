@@ -37,6 +37,7 @@ type Config struct {
 
 	Store    *store.Store
 	Redirect string // where GET / is sent; empty: nowhere, it is not found
+	Trust    Trust  // who may speak about addresses
 	// Allowed is called by many goroutines, and not before Ready has returned;
 	// nil allows all.
 	Allowed func(*proto.Infohash) bool

@@ -12,7 +12,8 @@ type conn struct {
 	link     link // gnet's side of it
 	src      netip.AddrPort
 	deadline int64  // when it is closed, in milliseconds of the clock
-	partial  []byte // a request that is not all here, or empty
+	partial  []byte // a request or PROXY header that is not all here, or empty
+	proxied  bool   // a PROXY header has to come first
 	draining bool   // answered for the last time; input is thrown away
 
 	prev, next *conn // in connList
@@ -59,6 +60,31 @@ func (r *requests) next(c *conn, in []byte) (req, rest []byte, long bool) {
 		return req, in[end-had:], false
 	}
 	return nil, nil, len(c.partial) > proto.MaxHTTPRequest
+}
+
+// proxyHeader takes the PROXY header off the front of what c sends, in being
+// what arrived now, and makes c come from where it says. It returns what is
+// left of in: nothing while the header is not all here.
+func (r *requests) proxyHeader(c *conn, in []byte) (rest []byte, err error) {
+	had, head := len(c.partial), in
+	if had > 0 {
+		r.keep(c, in[:min(len(in), proto.MaxPROXY-had)])
+		head = c.partial
+	}
+	n, src, err := proto.ParsePROXY(head)
+	switch {
+	case err != nil:
+		return nil, err
+	case n == 0 && had == 0:
+		r.keep(c, in)
+		return nil, nil
+	case n == 0:
+		return nil, nil
+	}
+	if c.proxied, c.partial = false, c.partial[:0]; src.IsValid() {
+		c.src = src
+	}
+	return in[n-had:], nil
 }
 
 // wholeRequest returns the length of the request that b starts with, or 0 if

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -49,6 +50,7 @@ type engine struct {
 // A place is a socket of ours and what gnet thinks it is.
 type place struct {
 	network string // "tcp" or "udp"
+	proxy   bool   // connections begin with a PROXY header
 	fd      int    // ours; not closed here
 	reserve int    // descriptor of the reservation, or -1
 	at      netip.AddrPort
@@ -73,7 +75,7 @@ func (b *barrier) isClosed() bool {
 
 // add gives socket fd of l to the engine. The descriptor stays the caller's.
 func (e *engine) add(l *listener, fd int) error {
-	e.sockets = append(e.sockets, place{network: l.addr.Network, fd: fd, reserve: -1})
+	e.sockets = append(e.sockets, place{network: l.addr.Network, proxy: l.addr.Proxy, fd: fd, reserve: -1})
 	return unix.SetNonblock(fd, true)
 }
 
@@ -222,6 +224,19 @@ func (e *engine) learn(loop gnet.EventLoop) {
 	}
 }
 
+// forProxies reports whether a connection with that local address came through
+// a socket for reverse proxies. The address is a placeholder, and their ports
+// are all different.
+func (e *engine) forProxies(local net.Addr) bool {
+	tcp, ok := local.(*net.TCPAddr)
+	for i := range e.sockets {
+		if p := &e.sockets[i]; p.proxy && (!ok || int(p.at.Port()) == tcp.Port) {
+			return true
+		}
+	}
+	return false
+}
+
 // release closes all reservations.
 func (e *engine) release() {
 	for i := range e.sockets {
@@ -236,7 +251,7 @@ func (e *engine) release() {
 // is down any other will do: nobody is meant to reach it.
 func (p *place) book() error {
 	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	b := binding{addr: Addr{p.network, netip.AddrPortFrom(local, 0)}}
+	b := binding{addr: Addr{Network: p.network, AddrPort: netip.AddrPortFrom(local, 0)}}
 	fd, err := bindSocket(b, true)
 	if err != nil {
 		b.addr.AddrPort = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)

@@ -32,6 +32,7 @@ type reactor struct {
 	key      *proto.ConnKey             // shared, never changed
 	allowed  func(*proto.Infohash) bool // shared; nil allows every torrent
 	redirect string                     // where GET / is sent, or ""
+	trust    trust                      // the networks are shared, never changed
 	pace     pace
 
 	stats *stats.Counters // written here, read by others
@@ -43,6 +44,7 @@ type reactor struct {
 	query store.Query
 	found store.Answer
 	body  []byte // of an HTTP answer
+	keep  bool   // the connection, after an HTTP answer that is no error
 }
 
 // familyOf returns the family of an address that is not IPv4-mapped.
@@ -66,12 +68,12 @@ func (r *reactor) refuses(a *proto.Announce) bool {
 	return r.allowed != nil && a.Event != proto.EventStopped && !r.allowed(&a.Infohash)
 }
 
-// announce tells the store about a, sent from src, and leaves what it says in
-// r.found: up to numWant peers, of both families if both is set.
-func (r *reactor) announce(a *proto.Announce, src netip.Addr, numWant int, both families) {
+// announce tells the store about a, of a client at addr, and leaves what it
+// says in r.found: up to numWant peers, of both families if both is set.
+func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both families) {
 	r.query = store.Query{
 		Infohash: a.Infohash,
-		Peer:     proto.MakePeer(src, a.Port),
+		Peer:     proto.MakePeer(addr, a.Port),
 		Event:    a.Event,
 		Seeder:   a.Left == 0,
 		Both:     bool(both),
@@ -79,7 +81,7 @@ func (r *reactor) announce(a *proto.Announce, src netip.Addr, numWant int, both 
 	}
 	r.store.Announce(&r.query, r.minute(), r.rnd, &r.found)
 	if r.found.Completed {
-		r.stats.Inc(stats.Completed, familyOf(src))
+		r.stats.Inc(stats.Completed, familyOf(addr))
 	}
 }
 

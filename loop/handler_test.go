@@ -210,7 +210,7 @@ func TestRequestAnswers(t *testing.T) {
 			"keep-alive", "GET /announce?info_hash=aaaaaaaaaaaaaaaaaaaa&port=1 HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
 			ok, "e", fateKeep, stats.HTTPAnnounces,
 		},
-		{"unlisted", announceLine('z', "&port=6881"), ok, failure(proto.RefuseUnlisted), fateDone, stats.Unlisted},
+		{"unlisted", announceLine('z', "&port=6881"), ok, "8:retry ini32ee", fateDone, stats.Unlisted},
 		{"unlisted stops", announceLine('z', "&port=6881&event=stopped"), ok, "5:peers0:e", fateDone, stats.HTTPAnnounces},
 		{"no port", announceLine('a', ""), ok, failure(proto.RefusePort), fateDone, stats.Refusals},
 		{"no info_hash", "GET /announce?port=1\r\n\r\n", ok, failure(proto.RefuseNoInfohash), fateDone, stats.HTTPNoInfohash},
@@ -220,6 +220,7 @@ func TestRequestAnswers(t *testing.T) {
 		},
 		{"full scrape", "GET /scrape HTTP/1.0\r\n\r\n", proto.HTTP400, "", fateClose, stats.HTTPInvalid},
 		{"bad port", announceLine('a', "&port=abc"), proto.HTTP400, "", fateClose, stats.HTTPInvalid},
+		{"no compact peers", announceLine('a', "&port=1&compact6=0"), proto.HTTP400, "", fateClose, stats.HTTPCompact},
 		{"no request", "HEAD / HTTP/1.0\r\n\r\n", proto.HTTP400, "", fateClose, stats.HTTPParseErrors},
 		{"root", "GET / HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
 		{"stats", "GET /stats HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
@@ -255,6 +256,11 @@ func TestInterval(t *testing.T) {
 	if p := makePace(300 * time.Second); p != (pace{270, 60}) {
 		t.Errorf("five minutes: %v", p)
 	}
+}
+
+// viaProxy returns req with headers added by a proxy.
+func viaProxy(req, headers string) string {
+	return strings.TrimSuffix(req, "\r\n") + headers + "\r\n"
 }
 
 // TestBothFamilies checks that an HTTP answer has peers of both.
@@ -297,6 +303,9 @@ func TestDatagramAllocs(t *testing.T) {
 func TestRequestAllocs(t *testing.T) {
 	for _, src := range []netip.AddrPort{client4, client6} {
 		r := newTestReactor()
+		r.allowed = func(ih *proto.Infohash) bool { return ih[0] != 'z' }
+		all := []netip.Prefix{netip.PrefixFrom(src.Addr(), src.Addr().BitLen()), netip.MustParsePrefix("10.0.0.0/8")}
+		r.trust = makeTrust(&Trust{Proxies: all, RealIP: true, Announcers: all})
 		for port := range 250 {
 			r.request(nil, []byte(announceLine('a', fmt.Sprintf("&port=%d&left=%d", port+1, port%2))), src)
 		}
@@ -306,6 +315,10 @@ func TestRequestAllocs(t *testing.T) {
 			"scrape":        "GET /scrape?info_hash=bbbbbbbbbbbbbbbbbbbb&info_hash=aaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\n\r\n",
 			"refusal":       announceLine('a', "&port=0"),
 			"error":         "POST / HTTP/1.1\r\n\r\n",
+			"forwarded":     viaProxy(announceLine('a', "&port=6881&left=1"), "X-Forwarded-For: 192.0.2.1, 2001:db8::7, 10.0.0.2\r\n"),
+			"real ip":       viaProxy(announceLine('a', "&port=6881&left=1"), "X-Real-IP: 192.0.2.1\r\n"),
+			"announced ip":  announceLine('a', "&port=6881&left=1&ip=2001:db8::9"),
+			"unlisted":      announceLine('z', "&port=6881"),
 		} {
 			dst, b := make([]byte, 0, 16384), []byte(req)
 			n := testing.AllocsPerRun(1000, func() {

@@ -11,7 +11,8 @@ import (
 type fate uint8
 
 const (
-	// fateKeep: the client asked to keep the connection, and was told so.
+	// fateKeep: the client asked to keep the connection, and was told so; or it
+	// is a trusted proxy, which does without either.
 	fateKeep fate = iota
 	// fateDone: it closes, unless the client has already sent a whole next
 	// request, and so has shown that it expects another answer.
@@ -20,12 +21,15 @@ const (
 	fateClose
 )
 
-// request answers req, one whole HTTP request from src. It appends the answer
-// to dst and returns it, and says what becomes of the connection. Nothing of
-// req is kept.
+// request answers req, one whole HTTP request over a connection from src. It
+// appends the answer to dst and returns it, and says what becomes of the
+// connection. Nothing of req is kept.
 func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
-	q, family := &r.http, familyOf(src.Addr())
+	client, proxied := r.trust.client(req, src.Addr())
+	q, family := &r.http, familyOf(client)
+	q.ReadIP = r.trust.announcers.contains(client)
 	err := proto.ParseHTTP(req, q)
+	r.keep = q.KeepAlive || proxied && q.Minor11 && !q.Close
 	if refusal, ok := err.(proto.Refusal); ok {
 		if refusal == proto.RefuseNoInfohash {
 			r.stats.Inc(stats.HTTPNoInfohash, family)
@@ -37,10 +41,10 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 	switch {
 	case err == proto.ErrNotFound:
 	case err != nil:
-		r.stats.Inc(invalidity(req), family)
+		r.stats.Inc(invalidity(req, err), family)
 		return append(dst, proto.HTTP400...), fateClose
 	case q.Kind == proto.KindAnnounce:
-		return r.httpAnnounce(dst, src.Addr())
+		return r.httpAnnounce(dst, client)
 	case q.Kind == proto.KindScrape:
 		return r.httpScrape(dst, family)
 	case q.Kind == proto.KindFullScrape:
@@ -55,8 +59,11 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 }
 
 // invalidity returns as what an invalid request is counted.
-func invalidity(req []byte) stats.Counter {
+func invalidity(req []byte, err error) stats.Counter {
 	const start = "GET /"
+	if err == proto.ErrCompact {
+		return stats.HTTPCompact
+	}
 	if len(req) < len(start) || string(req[:len(start)]) != start {
 		return stats.HTTPParseErrors
 	}
@@ -64,17 +71,24 @@ func invalidity(req []byte) stats.Counter {
 }
 
 // httpAnnounce answers the announce in r.http.
-func (r *reactor) httpAnnounce(dst []byte, src netip.Addr) ([]byte, fate) {
-	a, family := &r.http.Announce, familyOf(src)
+func (r *reactor) httpAnnounce(dst []byte, client netip.Addr) ([]byte, fate) {
+	a, family := &r.http.Announce, familyOf(client)
 	r.stats.Inc(stats.HTTPAnnounces, family)
 	if r.refuses(a) {
+		r.stats.Inc(stats.Refusals, family)
 		r.stats.Inc(stats.Unlisted, family)
-		return r.refuse(dst, proto.RefuseUnlisted, family)
+		// A list may be about to hold it: a client that sees no reason to
+		// give up comes back when it would have anyway.
+		r.body = proto.AppendHTTPRetry(r.body[:0], proto.RefuseUnlisted, (r.interval()+59)/60)
+		return r.finish(dst)
 	}
-	r.announce(a, src, a.NumWant, bothFamilies)
+	if a.IP.IsValid() { // it was read because client may say so
+		client = a.IP
+	}
+	r.announce(a, client, a.NumWant, bothFamilies)
 	r.reply = proto.AnnounceReply{
 		Form:     a.Form(),
-		Asker6:   family == stats.V6,
+		Asker6:   client.Is6(),
 		Interval: r.interval(),
 		Counts:   r.found.Counts,
 		Peers4:   r.found.V4,
@@ -106,10 +120,11 @@ func (r *reactor) refuse(dst []byte, why proto.Refusal, family stats.Family) ([]
 	return r.finish(dst)
 }
 
-// finish appends r.body with the head that belongs to it.
+// finish appends r.body with the head that belongs to it. Who did not ask to
+// keep the connection needs no word that it is kept: HTTP/1.1 does.
 func (r *reactor) finish(dst []byte) ([]byte, fate) {
 	dst = append(proto.AppendHTTPHead(dst, len(r.body), r.http.KeepAlive), r.body...)
-	if r.http.KeepAlive {
+	if r.keep {
 		return dst, fateKeep
 	}
 	return dst, fateDone

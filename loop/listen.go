@@ -13,10 +13,12 @@ import (
 const DefaultPort = 6969
 
 // Addr is where to listen. Network is "tcp" or "udp". Port 0 lets the system
-// choose one.
+// choose one. With Proxy, which is for TCP, a connection has to come from one
+// of [Trust].Proxies and begin with a PROXY header.
 type Addr struct {
 	Network  string
 	AddrPort netip.AddrPort
+	Proxy    bool
 }
 
 func (a Addr) String() string { return a.Network + " " + a.AddrPort.String() }
@@ -40,15 +42,19 @@ type binding struct {
 // String names the address and, where the address alone does not tell, the
 // families that are served there.
 func (b binding) String() string {
+	text := b.addr.String()
 	switch a := b.addr.AddrPort.Addr(); {
 	case b.mixed:
-		return b.addr.String() + " (IPv4 and IPv6)"
-	case !a.IsUnspecified():
-		return b.addr.String()
-	case a.Is4():
-		return b.addr.String() + " (IPv4)"
+		text += " (IPv4 and IPv6)"
+	case a == netip.IPv4Unspecified():
+		text += " (IPv4)"
+	case a.IsUnspecified():
+		text += " (IPv6)"
 	}
-	return b.addr.String() + " (IPv6)"
+	if b.addr.Proxy {
+		text += " for proxies"
+	}
+	return text
 }
 
 // wildcard reports whether b receives what is sent to any address of the
@@ -67,7 +73,7 @@ const (
 // supported asks the kernel.
 func supported() support {
 	any6 := netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
-	fd, err := bindSocket(binding{addr: Addr{"udp", any6}, mixed: true}, false)
+	fd, err := bindSocket(binding{addr: Addr{Network: "udp", AddrPort: any6}, mixed: true}, false)
 	switch {
 	case err == nil:
 		unix.Close(fd)
@@ -82,25 +88,27 @@ func supported() support {
 // [::] stands for every address of both families, as far as the kernel has
 // them; but IPv4 is left to 0.0.0.0 where that is named with the same port.
 func plan(named []Addr, has support) []binding {
-	seen := make(map[Addr]bool)
+	seen := make(map[Addr]bool) // as if without Proxy: a port is bound for one thing
 	var plan []binding
 	add := func(a Addr) {
-		if !seen[a] || a.AddrPort.Port() == 0 {
+		if !seen[a.plain()] || a.AddrPort.Port() == 0 {
 			plan = append(plan, binding{addr: a})
 		}
-		seen[a] = true
+		seen[a.plain()] = true
 	}
 	for _, a := range named {
 		a.AddrPort = netip.AddrPortFrom(a.AddrPort.Addr().Unmap(), a.AddrPort.Port())
 		if !a.anyAddr6() || has != supportNone {
 			add(a)
 		}
+	}
+	for _, a := range named { // after all that is named itself
 		if a.anyAddr6() && has != supportMixed {
 			add(a.in4())
 		}
 	}
 	for i, b := range plan {
-		plan[i].mixed = b.addr.anyAddr6() && !seen[b.addr.in4()]
+		plan[i].mixed = b.addr.anyAddr6() && !seen[b.addr.in4().plain()]
 	}
 	return plan
 }
@@ -110,13 +118,20 @@ func (a Addr) anyAddr6() bool { return a.AddrPort.Addr() == netip.IPv6Unspecifie
 
 // in4 returns 0.0.0.0 with the network and port of a.
 func (a Addr) in4() Addr {
-	return Addr{a.Network, netip.AddrPortFrom(netip.IPv4Unspecified(), a.AddrPort.Port())}
+	a.AddrPort = netip.AddrPortFrom(netip.IPv4Unspecified(), a.AddrPort.Port())
+	return a
+}
+
+// plain returns a without Proxy.
+func (a Addr) plain() Addr {
+	a.Proxy = false
+	return a
 }
 
 // defaults returns where to listen when nothing is named.
 func defaults() []Addr {
 	every := netip.AddrPortFrom(netip.IPv6Unspecified(), DefaultPort)
-	return []Addr{{"tcp", every}, {"udp", every}}
+	return []Addr{{Network: "tcp", AddrPort: every}, {Network: "udp", AddrPort: every}}
 }
 
 // A listener is one address with a socket per reactor.

@@ -11,7 +11,10 @@ import (
 
 func addr(s string) Addr {
 	network, ap, _ := strings.Cut(s, " ")
-	return Addr{network, netip.MustParseAddrPort(ap)}
+	if network == "proxy" {
+		return Addr{Network: "tcp", AddrPort: netip.MustParseAddrPort(ap), Proxy: true}
+	}
+	return Addr{Network: network, AddrPort: netip.MustParseAddrPort(ap)}
 }
 
 func TestPlan(t *testing.T) {
@@ -33,6 +36,10 @@ func TestPlan(t *testing.T) {
 		{supportNone, "tcp [::]:6969,udp [::]:6969", "tcp 0.0.0.0:6969 (IPv4),udp 0.0.0.0:6969 (IPv4)"},
 		{supportNone, "tcp [::]:6969,tcp 0.0.0.0:6969", "tcp 0.0.0.0:6969 (IPv4)"},
 		{supportNone, "tcp [::1]:6969", "tcp [::1]:6969"}, // will fail, and say so
+		{supportMixed, "proxy 127.0.0.1:1,proxy [::]:2", "tcp 127.0.0.1:1 for proxies,tcp [::]:2 (IPv4 and IPv6) for proxies"},
+		{supportMixed, "proxy [::]:1,tcp 0.0.0.0:1", "tcp [::]:1 (IPv6) for proxies,tcp 0.0.0.0:1 (IPv4)"},
+		{supportApart, "proxy [::]:1,tcp 0.0.0.0:1", "tcp [::]:1 (IPv6) for proxies,tcp 0.0.0.0:1 (IPv4)"},
+		{supportApart, "proxy [::]:1", "tcp [::]:1 (IPv6) for proxies,tcp 0.0.0.0:1 (IPv4) for proxies"},
 	}
 	for _, tt := range tests {
 		var named []Addr
@@ -80,7 +87,7 @@ func TestInUse(t *testing.T) {
 		}
 	}
 	// [::] with IPv4 in it clashes with an IPv4 address.
-	mixed := Addr{"tcp", netip.AddrPortFrom(netip.IPv6Unspecified(), taken[0].addr.AddrPort.Port())}
+	mixed := Addr{Network: "tcp", AddrPort: netip.AddrPortFrom(netip.IPv6Unspecified(), taken[0].addr.AddrPort.Port())}
 	if _, err := openAll(plan([]Addr{mixed}, supported()), census{1, 1}); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("%v: got error %v", mixed, err)
 	}
@@ -92,9 +99,9 @@ func TestBothWildcards(t *testing.T) {
 	number := port.addr.AddrPort.Port()
 	port.close()
 	openTest(t, []Addr{
-		{"tcp", netip.AddrPortFrom(netip.IPv4Unspecified(), number)},
-		{"tcp", netip.AddrPortFrom(netip.IPv6Unspecified(), number)},
-		{"tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), number)},
+		{Network: "tcp", AddrPort: netip.AddrPortFrom(netip.IPv4Unspecified(), number)},
+		{Network: "tcp", AddrPort: netip.AddrPortFrom(netip.IPv6Unspecified(), number)},
+		{Network: "tcp", AddrPort: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), number)},
 	}, 2)
 }
 

@@ -16,6 +16,8 @@
 //	tcp [::]:p ─┤
 //	            └ TCP reactor 1   gnet ─► requests ─► request ─► one write
 //
+// A listener for reverse proxies is one more address of the TCP reactors.
+//
 // UDP has two transports. On Linux a reactor takes up to 64 datagrams with one
 // system call and answers them with another, which costs half of taking them
 // one by one, and it answers from the address it was asked at. Elsewhere, and
@@ -32,6 +34,21 @@
 // [reactor.datagram] and [reactor.request] are that line. They allocate
 // nothing, know no socket and read no clock, so that tests feed them bytes,
 // and every transport calls the same two.
+//
+// # Who is asking
+//
+// A client is known by the address its bytes come from. Three things may put
+// another in its place, each only for whom [Trust] names, and in this order:
+//
+//	PROXY header     once for a connection: where the proxy's client is
+//	X-Real-IP, X-Forwarded-For
+//	                 for each request; only if what we know by now is a proxy
+//	ip=, ip field    of an announce; only if what we know by now is an announcer
+//
+// The last is the peer's address and nothing else: it is handed out, and it
+// decides which peers are given back, as if the announce had come from there.
+// So an announcer that names a public address is shown no private ones.
+// Statistics and refusals are about the client.
 //
 // # What is shared
 //
@@ -225,6 +242,7 @@ func (s *Server) newReactor() *reactor {
 		key:      &s.key,
 		allowed:  s.cfg.Allowed,
 		redirect: s.cfg.Redirect,
+		trust:    makeTrust(&s.cfg.Trust),
 		stats:    new(stats.Counters),
 		rnd:      store.NewRand(binary.LittleEndian.Uint64(seed[:])),
 	}

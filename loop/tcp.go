@@ -78,13 +78,19 @@ func (t *tcpReactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 		t.stats.Inc(stats.TCPRefused, familyOf(src.Addr()))
 		return nil, gnet.Close
 	}
+	proxied := t.forProxies(g.LocalAddr())
+	if proxied && !t.trust.proxies.contains(src.Addr()) {
+		t.stats.Inc(stats.TCPUnproxied, familyOf(src.Addr()))
+		t.quota.give()
+		return nil, gnet.Close
+	}
 	if loop := g.EventLoop(); loop != t.home {
 		t.home = loop
 		t.learn(loop)
 	}
 	t.open.Add(1)
 	c := t.conns.add()
-	c.link, c.src = g, src
+	c.link, c.src, c.proxied = g, src, proxied
 	t.extend(c)
 	g.SetContext(c)
 	return nil, gnet.None
@@ -111,6 +117,12 @@ func (t *tcpReactor) OnTraffic(g gnet.Conn) gnet.Action {
 	in, err := g.Next(-1) // borrowed until we return
 	if !ok || err != nil || c.draining {
 		return gnet.None
+	}
+	if c.proxied {
+		if in, err = t.requests.proxyHeader(c, in); err != nil {
+			t.stats.Inc(stats.TCPUnproxied, familyOf(c.src.Addr()))
+			return gnet.Close
+		}
 	}
 	t.out = t.out[:0]
 	last := fateKeep

@@ -63,7 +63,11 @@ func (r *reactor) udpAnnounce(dst, pkt []byte, src netip.AddrPort) []byte {
 		return proto.AppendUDPError(dst, tx, proto.RefuseUnlisted)
 	}
 	if family == stats.V4 {
-		r.announce(&r.udp, src.Addr(), r.udp.NumWant, ownFamily)
+		client := src.Addr()
+		if r.udp.IP.IsValid() && r.trust.announcers.contains(client) {
+			client = r.udp.IP
+		}
+		r.announce(&r.udp, client, r.udp.NumWant, ownFamily)
 		return proto.AppendUDPAnnounce(dst, tx, r.interval(), r.found.Counts, r.found.V4)
 	}
 	r.announce(&r.udp, src.Addr(), min(r.udp.NumWant, proto.MaxNumWantUDP6), ownFamily)

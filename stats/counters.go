@@ -18,6 +18,9 @@ const (
 	TCPExpired
 	// TCPOverrun are connections closed because the client does not read.
 	TCPOverrun
+	// TCPUnproxied are connections closed at a listener for reverse proxies,
+	// because they do not come from one or do not begin with a PROXY header.
+	TCPUnproxied
 	// EngineRestarts are event loops that ended unasked and were started again.
 	EngineRestarts
 
