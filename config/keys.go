@@ -123,12 +123,13 @@ var keys = []key{
 	},
 	{
 		name: "access.real_ip", arg: "on|off", def: "off", allowed: "on or off",
-		doc:    "Believe the header X-Real-IP of trusted proxies as well. Only if your proxy sets it on every request.",
+		doc: "Believe the header X-Real-IP of trusted proxies as well, before X-Forwarded-For. Only if your proxy sets it" +
+			" on every request: otherwise clients can.",
 		sample: "off", set: (*parser).setRealIP,
 	},
 	{
 		name: "access.ip_from_query", arg: "ip[/bits]", def: "none", allowed: allowedNet,
-		doc: "Who may announce another address than its own with ip= (HTTP). Whoever can do that can point every client" +
+		doc: "Who may announce another address than its own, with ip= (HTTP) or the ip field (UDP, IPv4). Whoever can do that can point every client" +
 			" of a torrent at a victim: name your own hosts only. Lines add up.",
 		sample: "192.168.0.0/16",
 		set:    func(p *parser, v string) error { return nets(&p.cfg.IPFromQuery, v) },
