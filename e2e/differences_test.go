@@ -34,6 +34,7 @@ const (
 	noNUL         = "the text of an error is not NUL-terminated (BEP 15)"
 	noPartial     = "part of an infohash is not an infohash"
 	refusedByUDP  = "a refused torrent gets the error packet of BEP 15 and the reason"
+	worthRetry    = "BEP 31's retry in: a list may be about to hold the torrent, so the client shall not give up"
 	emptyFreed    = "a torrent without peers that nobody completed is forgotten at once"
 )
 
@@ -138,7 +139,7 @@ var differences = map[string]difference{
 // whitelistDifferences are those of a tracker with a white list, where they are
 // not the same as above.
 var whitelistDifferences = map[string]difference{
-	"announce-not-listed":     asCaptured,
+	"announce-not-listed":     {reason: worthRetry, want: retryHTTP(unlistedText)},
 	"scrape-not-listed":       asCaptured,
 	"udp-announce-not-listed": {reason: refusedByUDP, want: errorUDP(0x01020304, unlistedText)},
 }
@@ -151,6 +152,11 @@ func okHTTP(body string) string {
 // failHTTP is a refusal.
 func failHTTP(reason string) string {
 	return okHTTP(fmt.Sprintf("d14:failure reason%d:%se", len(reason), reason))
+}
+
+// retryHTTP is a refusal of what may be answered otherwise soon.
+func retryHTTP(reason string) string {
+	return okHTTP(fmt.Sprintf("d14:failure reason%d:%s8:retry ini<soon>ee", len(reason), reason))
 }
 
 // counted is the beginning of the body of an announce answer.

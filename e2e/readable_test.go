@@ -29,7 +29,7 @@ func isChoice(q question) bool {
 
 // readable turns an answer into text in which everything that may differ
 // between two correct answers is gone: a right interval reads <ok>, its half
-// <half>, a right Content-Length <n>, a connection id <id>; peers are sorted,
+// <half>, a time to retry that is an interval in minutes <soon>, a right Content-Length <n>, a connection id <id>; peers are sorted,
 // and only counted where there was a choice.
 func readable(q question, a answer) string {
 	if q.Kind == "udp" {
@@ -52,6 +52,7 @@ func readable(q question, a answer) string {
 
 var (
 	contentLength = regexp.MustCompile(`\r\nContent-Length: (\d+)`)
+	retryIn       = regexp.MustCompile(`8:retry ini(\d+)ee$`)
 	intervals     = regexp.MustCompile(`8:intervali(\d+)e12:min intervali(\d+)e`)
 	peerString    = regexp.MustCompile(`5:peers(\d+):|6:peers6(\d+):`)
 )
@@ -66,6 +67,11 @@ func readableHTTP(q question, b []byte) (text string, rest []byte) {
 		}
 	}
 	body = intervals.ReplaceAllFunc(body, readableIntervals)
+	if m := retryIn.FindSubmatch(body); m != nil {
+		if n, _ := strconv.Atoi(string(m[1])); n >= minInterval/60 && n <= maxInterval/60+1 {
+			body = retryIn.ReplaceAll(body, []byte("8:retry ini<soon>ee"))
+		}
+	}
 	return string(head) + "\r\n\r\n" + readablePeers(q, body), rest
 }
 
