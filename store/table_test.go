@@ -19,7 +19,7 @@ func runTable(t *testing.T, prog []byte) {
 	defer func() { unmapWords(tab.slots) }()
 	m := tableModel{}
 	next := ref(1)
-	for ; len(prog) >= 3; prog = prog[3:] {
+	for prog = prog[:min(len(prog), 900)]; len(prog) >= 3; prog = prog[3:] {
 		hash := uint32(binary.LittleEndian.Uint16(prog[1:]))
 		switch prog[0] & 3 {
 		case 0:
@@ -113,8 +113,8 @@ func FuzzSwarm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, prog []byte) {
 		m := newMachine(t, 45)
 		defer m.end()
-		for steps := 0; len(prog) >= 3 && steps < 40; prog, steps = prog[3:], steps+1 {
-			op, first, n := prog[0], uint16(prog[1])*64, uint16(prog[2])
+		for steps := 0; len(prog) >= 3 && steps < 8; prog, steps = prog[3:], steps+1 {
+			op, first, n := prog[0], uint16(prog[1])*32, uint16(prog[2])
 			if op >= 240 {
 				m.advance(Minute(op & 15))
 				continue
