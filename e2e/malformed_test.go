@@ -68,14 +68,19 @@ var places = func() []string {
 }()
 
 // verdict says what a tracker took a request for: the whole answer if that is
-// an error or a failure reason, else only the kind of request.
+// an error or a failure reason other than that the torrent is not listed, else
+// only the kind of request.
 func verdict(answer []byte) string {
 	text := string(answer)
-	if strings.HasPrefix(text, "HTTP/1.1 200 OK") && !strings.Contains(text, "failure reason") {
-		if strings.Contains(text, "5:files") {
-			return "scrape"
-		}
-		return "announce"
+	switch {
+	case !strings.HasPrefix(text, "HTTP/1.1 200 OK"):
+		return text
+	case strings.Contains(text, unlistedText):
+		return "announce of a torrent not listed" // ours adds when to retry
+	case strings.Contains(text, "failure reason"):
+		return text
+	case strings.Contains(text, "5:files"):
+		return "scrape"
 	}
-	return text
+	return "announce"
 }
