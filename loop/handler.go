@@ -80,6 +80,12 @@ func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both
 		NumWant:  numWant,
 	}
 	r.store.Announce(&r.query, r.minute(), r.rnd, &r.found)
+	if a.Event != proto.EventStopped {
+		r.stats.NumWant(numWant)
+		if r.found.Known {
+			r.stats.Renew(uint32(r.found.Age))
+		}
+	}
 	if r.found.Completed {
 		r.stats.Inc(stats.Completed, familyOf(addr))
 	}

@@ -263,6 +263,23 @@ func viaProxy(req, headers string) string {
 	return strings.TrimSuffix(req, "\r\n") + headers + "\r\n"
 }
 
+// TestHistograms checks what is counted of an announce beside that it came.
+func TestHistograms(t *testing.T) {
+	r := newTestReactor()
+	for i, rest := range []string{"&numwant=7", "&numwant=7", "&numwant=200", "&event=stopped", "&numwant=9"} {
+		r.request(nil, []byte(announceLine('a', "&port=1&left=1"+rest)), client4)
+		r.clock.minute.Store(uint32(10 * (i + 1)))
+	}
+	var s stats.Snapshot
+	s.Add(r.stats)
+	if s.NumWant[7] != 2 || s.NumWant[200] != 1 || s.NumWant[9] != 1 || s.NumWant[50] != 0 {
+		t.Errorf("numwants %v", s.NumWant)
+	}
+	if s.Renew[10] != 2 { // the last one was stopped before
+		t.Errorf("renewals %v", s.Renew)
+	}
+}
+
 // TestBothFamilies checks that an HTTP answer has peers of both.
 func TestBothFamilies(t *testing.T) {
 	r := newTestReactor()
