@@ -111,6 +111,37 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// wallClock is where the wall clock may be looked at, and why nothing that
+// peers or connection ids depend on comes of it. Everywhere else a step of it
+// would change something: use the clock of package loop.
+var wallClock = map[string]string{
+	"loop/clock_other.go": "only differences are used, and Go takes those from the monotonic clock",
+	"loop/gnet.go":        "the same, for the pause before an engine is started again",
+	"whitelist/fifo.go":   "a deadline of Go's poller, which is monotonic",
+	"whitelist/source.go": "a file's time is wall time",
+	"whitelist/watch.go":  "a difference, for pauses",
+	"tracker.go":          "uptime, a difference",
+	"signals.go":          "the same",
+	"state.go":            "a state file has wall time in it",
+}
+
+// TestWallClock fails on a look at the wall clock in a file not listed.
+func TestWallClock(t *testing.T) {
+	for _, s := range sources(t, false) {
+		if strings.HasPrefix(s.dir, "perf") || wallClock[s.path] != "" {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until"}, sel.Sel.Name) {
+					t.Errorf("%s looks at time.%s: a step of the wall clock must change nothing", s.path, sel.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
 // TestPackageComments fails unless every package has exactly one comment.
 func TestPackageComments(t *testing.T) {
 	comments := map[string]int{}
