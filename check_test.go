@@ -38,13 +38,14 @@ func TestCheck(t *testing.T) {
 		{nil, []string{"OK"}, 0},
 		{[]string{"-w", "list", "-b", "list", "-l", "state"}, []string{"whitelist list: 0 torrents", "blacklist list: 0 torrents", "OK"}, 0},
 		{[]string{"-f", "fifo.conf"}, []string{"whitelist list: 0 torrents", "OK"}, 0},
-		{[]string{"-f", "unknown.conf"}, []string{`unknown.conf:3: acess.whitelist`}, 1},
+		{[]string{"-f", "unknown.conf"}, []string{`unknown.conf:3: unknown key "acess.whitelist"; `}, 1},
 		{
 			[]string{"-f", "missing.conf"},
 			[]string{
-				"whitelist missing: no such file or directory; NOTHING", "whitelist list: 0 torrents",
+				"whitelist list: 0 torrents", "whitelist missing: no such file or directory; NOTHING",
 				`missing.conf:3: access.whitelist "missing": no such file or directory`,
-			}, 1,
+			},
+			1,
 		},
 		{[]string{"-b", "secret"}, []string{`-b "secret": permission denied`}, 1},
 		{[]string{"-l", "missing"}, []string{`-l "missing": no such file or directory`}, 1},

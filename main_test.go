@@ -69,7 +69,7 @@ func (p *process) says(prefix string) string {
 	p.t.Helper()
 	line, err := p.lines.ReadString('\n')
 	for slices.ContainsFunc(rootLines, func(skip string) bool {
-		return strings.HasPrefix(line, skip) && !strings.HasPrefix(prefix, skip)
+		return strings.HasPrefix(line, skip) && !strings.HasPrefix(prefix, skip) && !strings.HasPrefix(skip, prefix)
 	}) {
 		line, err = p.lines.ReadString('\n')
 	}
