@@ -158,10 +158,15 @@ func (c *cell) enter() error {
 		return &cellError{fmt.Sprintf("root was not given up: %v", err)}
 	}
 	logf("root given up: user %s, root directory %s", c.user.name, dir)
-	if _, err := os.Stat("/."); errors.Is(err, os.ErrPermission) {
-		logf("user %s may not search %s: lists are only found outside of it", c.user.name, dir)
+	if _, err := os.Stat("/."); errors.Is(err, os.ErrPermission) && c.reads() {
+		logf("user %s may not search %s: no list or state file in it can be read", c.user.name, dir)
 	}
 	return nil
+}
+
+// reads reports whether files are to be read once the cell is entered.
+func (c *cell) reads() bool {
+	return len(c.cfg.Whitelist)+len(c.cfg.Blacklist) > 0 || c.cfg.StateLoad != ""
 }
 
 // orElse is what to do where root is not what it is elsewhere.

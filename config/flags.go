@@ -24,7 +24,7 @@ const (
 	allowedSource = "the path of a list file or of a folder of .torrent files"
 	allowedNet    = "an address or a network, like 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32"
 	allowedURL    = "a URL, like https://tracker.example/"
-	allowedUser   = "the name of a user of this system"
+	allowedUser   = "the name or number of a user of this system, but not root"
 )
 
 // To add a flag: a row here, a field with its default in Config if it sets
