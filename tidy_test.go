@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 const (
 	gnet    = "github.com/panjf2000/gnet/v2"
 	siphash = "github.com/dchest/siphash"
+	zap     = "go.uber.org/zap"
 	xxhash  = "github.com/cespare/xxhash/v2"
 	xsys    = "golang.org/x/sys"
 )
@@ -26,15 +28,17 @@ const (
 // standard library. A package missing here may import none of ours and none of
 // others. Tests may import what they like.
 var arrows = map[string][]string{
-	".":            {"config", "loop", "proto", "stats", "store", "whitelist", xsys}, // proto: infohashes
-	"loop":         {"proto", "stats", "store", "whitelist", gnet, xsys},
-	"store":        {"proto", xxhash, xsys},
-	"whitelist":    {"proto", xsys}, // x/sys: inotify
-	"proto":        {siphash},       // the MAC of connection ids
-	"perf":         {"proto", "store", xsys},
-	"perf/load":    {"perf", "proto", "store", xsys},
-	"perf/memory":  {"perf", "proto", "store", xsys},
-	"perf/compare": {"perf", "proto", "store", xsys},
+	".":                {"config", "loop", "proto", "stats", "store", "whitelist", xsys}, // proto: infohashes
+	"loop":             {"proto", "stats", "store", "whitelist", gnet, xsys},
+	"store":            {"proto", xxhash, xsys},
+	"whitelist":        {"proto", xsys}, // x/sys: inotify
+	"proto":            {siphash},       // the MAC of connection ids
+	"loop/zap":         {zap},           // a module of its own
+	"loop/zap/zapcore": {zap},
+	"perf":             {"proto", "store", xsys},
+	"perf/load":        {"perf", "proto", "store", xsys},
+	"perf/memory":      {"perf", "proto", "store", xsys},
+	"perf/compare":     {"perf", "proto", "store", xsys},
 }
 
 // banned lists standard packages that have no place in a package, with what
@@ -123,6 +127,20 @@ var wallClock = map[string]string{
 	"tracker.go":          "uptime, a difference",
 	"signals.go":          "the same",
 	"state.go":            "a state file has wall time in it",
+}
+
+// TestDependencies fails if the program links what a router has no room for,
+// whoever imports it. A gnet with another logger would.
+func TestDependencies(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(string(out)) {
+		if slices.Contains(bannedEverywhere, path) {
+			t.Errorf("the program links %s", path)
+		}
+	}
 }
 
 // TestWallClock fails on a look at the wall clock in a file not listed.
