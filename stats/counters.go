@@ -78,6 +78,9 @@ const (
 	HTTPNotModest
 	// HTTPSwitchedOff are answers 500 to a page that nobody has, mode=busy.
 	HTTPSwitchedOff
+	// HTTPBusy are answers 500 to a page that takes long, because too many of
+	// them are wanted at once.
+	HTTPBusy
 	// FullScrapes are full scrapes begun. Pages of mode=tpbs are not among them.
 	FullScrapes
 	// FullScrapeBytes are the bytes of their bodies handed to the system, as

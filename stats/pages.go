@@ -124,7 +124,7 @@ func AppendHerr(dst []byte, s *Snapshot) []byte {
 
 // serverErrors returns how many answers were 500.
 func (s *Snapshot) serverErrors() uint64 {
-	return s.Totals.Sum(HTTPTooLong) + s.Totals.Sum(HTTPSwitchedOff)
+	return s.Totals.Sum(HTTPTooLong) + s.Totals.Sum(HTTPSwitchedOff) + s.Totals.Sum(HTTPBusy)
 }
 
 // AppendVersion appends the page that says which program this is.

@@ -172,7 +172,7 @@ func TestPages(t *testing.T) {
 		"numwants": "",
 		"herr": fmt.Sprintf("302 RED %d\n400 ... %d\n400 PAR %d\n400 COM %d\n403 IP  %d\n404 INV %d\n500 SRV %d\n",
 			sum(HTTPRedirects), sum(HTTPParseErrors), sum(HTTPInvalid), sum(HTTPCompact), sum(HTTPDenied),
-			sum(HTTPNotFound), sum(HTTPTooLong)+sum(HTTPSwitchedOff)),
+			sum(HTTPNotFound), sum(HTTPTooLong)+sum(HTTPSwitchedOff)+sum(HTTPBusy)),
 		"version":    "tracker 1.0\n",
 		"everything": "see TestEverything",
 	}
@@ -216,7 +216,7 @@ func TestEverything(t *testing.T) {
 		"stats connections udp missmatch":  fmt.Sprint(s.Totals.Sum(UDPMissmatches)),
 		"stats connections livesync count": fmt.Sprint(s.Totals.Sum(SyncRecords)),
 		"stats debug mutex_stall count":    "0",
-		"stats debug http_error count":     fmt.Sprint(s.Totals.Sum(HTTPTooLong) + s.Totals.Sum(HTTPSwitchedOff)), // the last of them
+		"stats debug http_error count":     fmt.Sprint(s.serverErrors()), // the last of them
 	} {
 		if texts[path] != want {
 			t.Errorf("%s: got %q, want %q", path, texts[path], want)
