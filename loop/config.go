@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -38,6 +39,11 @@ type Config struct {
 	Store    *store.Store
 	Redirect string // where GET / is sent; empty: nowhere, it is not found
 	Trust    Trust  // who may speak about addresses
+
+	StatsPath string         // where statistics are read, without leading slash; empty: stats
+	Stats     []netip.Prefix // who may read them, and scrape everything; empty: everyone
+	Version   string         // of the program, as statistics tell it
+
 	// Allowed is called by many goroutines, and not before Ready has returned;
 	// nil allows all.
 	Allowed func(*proto.Infohash) bool
@@ -49,6 +55,11 @@ type Config struct {
 	Logf func(format string, args ...any)
 	// Now is a monotonic clock; nil: that of the machine since it started.
 	Now func() time.Duration
+	// Wall is the wall clock; nil: that of the machine. Only the state dump
+	// needs it.
+	Wall func() time.Time
+
+	stall time.Duration // 0: stallLimit
 }
 
 // withDefaults returns cfg with its zero values replaced.
@@ -82,6 +93,15 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Now == nil {
 		cfg.Now = bootTime
+	}
+	if cfg.StatsPath == "" {
+		cfg.StatsPath = defaultStatsPath
+	}
+	if cfg.Wall == nil {
+		cfg.Wall = time.Now
+	}
+	if cfg.stall <= 0 {
+		cfg.stall = stallLimit
 	}
 	return cfg
 }

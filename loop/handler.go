@@ -35,8 +35,14 @@ type reactor struct {
 	trust    trust                      // the networks are shared, never changed
 	pace     pace
 
-	stats *stats.Counters // written here, read by others
-	rnd   *store.Rand
+	stats       *stats.Counters    // written here, read by others
+	woodpeckers *stats.Woodpeckers // the same
+	rnd         *store.Rand
+
+	ledger    *ledger  // shared
+	desk      *desk    // shared
+	statsPath string   // without leading slashes
+	readers   networks // who may read statistics, or none for everybody; shared, never changed
 
 	http  proto.HTTPRequest
 	udp   proto.Announce
@@ -45,6 +51,9 @@ type reactor struct {
 	found store.Answer
 	body  []byte // of an HTTP answer
 	keep  bool   // the connection, after an HTTP answer that is no error
+
+	snapshot stats.Snapshot
+	order    order // what is left to the desk
 }
 
 // familyOf returns the family of an address that is not IPv4-mapped.
@@ -80,14 +89,18 @@ func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both
 		NumWant:  numWant,
 	}
 	r.store.Announce(&r.query, r.minute(), r.rnd, &r.found)
-	if a.Event != proto.EventStopped {
-		r.stats.NumWant(numWant)
-		if r.found.Known {
-			r.stats.Renew(uint32(r.found.Age))
-		}
-	}
 	if r.found.Completed {
 		r.stats.Inc(stats.Completed, familyOf(addr))
+	}
+	if a.Event == proto.EventStopped {
+		return
+	}
+	r.stats.NumWant(numWant)
+	if age := uint32(r.found.Age); r.found.Known {
+		r.stats.Renew(age)
+		if stats.IsWoodpecker(age) {
+			r.woodpeckers.Add(addr)
+		}
 	}
 }
 

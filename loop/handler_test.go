@@ -29,7 +29,12 @@ func newTestReactor() *reactor {
 		key:   &key,
 		stats: new(stats.Counters),
 		rnd:   store.NewRand(1),
+
+		woodpeckers: new(stats.Woodpeckers),
+		statsPath:   defaultStatsPath,
 	}
+	r.ledger = &ledger{store: r.store, clock: r.clock, counters: []*stats.Counters{r.stats}}
+	r.desk = newDesk(r.ledger, new(quota), new(Config))
 	r.clock.epoch.Store(100)
 	return r
 }
@@ -218,12 +223,11 @@ func TestRequestAnswers(t *testing.T) {
 			"scrape", "GET /scrape?info_hash=aaaaaaaaaaaaaaaaaaaa&info_hash=xxxxxxxxxxxxxxxxxxxx\n\n", ok,
 			"d5:filesd20:aaaaaaaaaaaaaaaaaaaad8:completei1e10:downloadedi1e10:incompletei1eeee", fateDone, stats.HTTPScrapes,
 		},
-		{"full scrape", "GET /scrape HTTP/1.0\r\n\r\n", proto.HTTP400, "", fateClose, stats.HTTPInvalid},
 		{"bad port", announceLine('a', "&port=abc"), proto.HTTP400, "", fateClose, stats.HTTPInvalid},
 		{"no compact peers", announceLine('a', "&port=1&compact6=0"), proto.HTTP400, "", fateClose, stats.HTTPCompact},
 		{"no request", "HEAD / HTTP/1.0\r\n\r\n", proto.HTTP400, "", fateClose, stats.HTTPParseErrors},
 		{"root", "GET / HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
-		{"stats", "GET /stats HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
+		{"elsewhere", "GET /stats/ HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
 	}
 	for _, tt := range tests {
 		before := r.counted(tt.as)

@@ -19,11 +19,14 @@ const (
 	fateDone
 	// fateClose: it closes. The client and we do not understand each other.
 	fateClose
+	// fateLeft: the answer is left to the desk, and with it the connection.
+	fateLeft
 )
 
 // request answers req, one whole HTTP request over a connection from src. It
 // appends the answer to dst and returns it, and says what becomes of the
-// connection. Nothing of req is kept.
+// connection. With [fateLeft] there is none yet, and r.order says what it is to
+// be. Nothing of req is kept.
 func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 	client, proxied := r.trust.client(req, src.Addr())
 	q, family := &r.http, familyOf(client)
@@ -48,8 +51,9 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 	case q.Kind == proto.KindScrape:
 		return r.httpScrape(dst, family)
 	case q.Kind == proto.KindFullScrape:
-		r.stats.Inc(stats.HTTPInvalid, family)
-		return append(dst, proto.HTTP400...), fateClose
+		return r.fullScrape(dst, req, client)
+	case q.Kind == proto.KindOther && string(q.Path) == r.statsPath:
+		return r.statistics(dst, req, client)
 	case q.Kind == proto.KindRoot && r.redirect != "":
 		r.stats.Inc(stats.HTTPRedirects, family)
 		return proto.AppendHTTPRedirect(dst, r.redirect), fateClose

@@ -61,11 +61,20 @@
 // The goroutine that sets the clock also sweeps the store, a step at a time,
 // and has overdue connections closed.
 //
+// # Statistics
+//
+// Pages of a few numbers are answered like any other request. What has to look
+// at every torrent is not: lists of all torrents, of the largest, of networks,
+// and full scrapes. Those connections are taken out of gnet and given to the
+// [desk], a handful of goroutines that were there all the time, which write
+// at the speed of the client and in bounded memory. The answers always close.
+//
 // # What it never does
 //
 // It starts nothing for a request or a connection: no goroutine, no timer. It
 // logs no request. It sends nothing to nobody but who asked, and no more than
-// was sent to who has not shown where he is. It never looks at the wall clock.
+// was sent to who has not shown where he is. It never looks at the wall clock,
+// but for the one page whose numbers are times of day.
 package loop
 
 import (
@@ -89,8 +98,8 @@ type Server struct {
 	barrier   barrier
 	listeners []*listener
 
-	counters []*stats.Counters // one for each reactor
-	own      stats.Counters    // of no reactor; several goroutines count here, rarely
+	ledger ledger
+	desk   *desk
 
 	tcp     []*tcpReactor
 	udp     []*udpReactor
@@ -123,6 +132,7 @@ func (s *Server) start() error {
 	rand.Read(secret[:]) // never fails
 	s.key = proto.MakeConnKey(secret)
 	keeper := newTimekeeper(s.cfg.Now, &s.clock, s.cfg.Store)
+	s.openLedger()
 
 	files, err := raiseFileLimit()
 	if err != nil {
@@ -161,8 +171,22 @@ func (s *Server) start() error {
 	for _, u := range s.udp {
 		s.running.Go(u.run)
 	}
+	for range clerks {
+		s.running.Go(func() { s.desk.clerk(s.barrier.closed) })
+	}
 	s.running.Go(func() { s.keepTime(keeper) })
 	return nil
+}
+
+// openLedger prepares the statistics. The clock has been set.
+func (s *Server) openLedger() {
+	var id [4]byte
+	rand.Read(id[:])
+	s.ledger.store, s.ledger.clock = s.cfg.Store, &s.clock
+	s.ledger.started = s.clock.millis.Load()
+	s.ledger.trackerID = binary.LittleEndian.Uint32(id[:])
+	s.ledger.version = s.cfg.Version
+	s.desk = newDesk(&s.ledger, &s.quota, &s.cfg)
 }
 
 // sayWhere tells the operator where we listen.
@@ -243,10 +267,17 @@ func (s *Server) newReactor() *reactor {
 		allowed:  s.cfg.Allowed,
 		redirect: s.cfg.Redirect,
 		trust:    makeTrust(&s.cfg.Trust),
-		stats:    new(stats.Counters),
 		rnd:      store.NewRand(binary.LittleEndian.Uint64(seed[:])),
+
+		stats:       new(stats.Counters),
+		woodpeckers: new(stats.Woodpeckers),
+		ledger:      &s.ledger,
+		desk:        s.desk,
+		statsPath:   s.cfg.StatsPath,
+		readers:     makeNetworks(s.cfg.Stats),
 	}
-	s.counters = append(s.counters, r.stats)
+	s.ledger.counters = append(s.ledger.counters, r.stats)
+	s.ledger.woodpeckers = append(s.ledger.woodpeckers, r.woodpeckers)
 	return r
 }
 
@@ -254,7 +285,7 @@ func (s *Server) newReactor() *reactor {
 func (s *Server) prepare(e *engine) {
 	e.barrier = &s.barrier
 	e.logf = s.cfg.Logf
-	e.restarts = func() { s.own.Inc(stats.EngineRestarts, stats.V4) }
+	e.restarts = func() { s.ledger.own.Inc(stats.EngineRestarts, stats.V4) }
 }
 
 // boot starts the engines and waits until all of them have their sockets. It
@@ -299,12 +330,17 @@ func (s *Server) keepTime(k *timekeeper) {
 	}
 }
 
-// Stop ends serving. Requests that were read are answered first. When it
+// Stop ends serving. Requests that were read are answered first, but for long
+// answers, which end where they are. When it
 // returns, every socket is closed and every goroutine has ended. It may be
 // called more than once.
 func (s *Server) Stop() {
 	s.once.Do(func() {
 		close(s.barrier.closed)
+		if s.desk != nil {
+			s.desk.close()
+			defer s.desk.clear()
+		}
 		for _, u := range s.udp {
 			u.wake()
 		}
@@ -331,10 +367,10 @@ func (s *Server) Addrs() []Addr {
 // Totals returns what was counted so far. It must not be called after Stop.
 func (s *Server) Totals() stats.Totals {
 	var t stats.Totals
-	for _, c := range s.counters {
+	for _, c := range s.ledger.counters {
 		t.Add(c)
 	}
-	t.Add(&s.own)
+	t.Add(&s.ledger.own)
 	for _, l := range s.listeners {
 		if l.addr.Network != "udp" {
 			continue

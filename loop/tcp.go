@@ -103,10 +103,12 @@ func (t *tcpReactor) OnClose(g gnet.Conn, _ error) gnet.Action {
 		return gnet.None // was refused
 	}
 	g.SetContext(nil)
+	if !c.left {
+		t.quota.give()
+	}
 	t.requests.release(c.partial)
 	t.conns.remove(c)
 	t.open.Add(-1)
-	t.quota.give()
 	return gnet.None
 }
 
@@ -151,9 +153,30 @@ func (t *tcpReactor) OnTraffic(g gnet.Conn) gnet.Action {
 		return gnet.Close
 	case last == fateKeep:
 		return gnet.None
+	case last == fateLeft:
+		return t.leaveConn(c)
 	case c.link.OutboundBuffered() > 0:
 		c.draining = true // closing would throw the rest away
 		return gnet.None
+	}
+	return gnet.Close
+}
+
+// leaveConn leaves c and the order for it to the desk. gnet closes its own
+// descriptor then.
+func (t *tcpReactor) leaveConn(c *conn) gnet.Action {
+	if c.link.OutboundBuffered() > 0 { // of answers before this one
+		t.stats.Inc(stats.TCPOverrun, t.order.family)
+		return gnet.Close
+	}
+	var err error
+	if t.order.fd, err = c.link.Dup(); err != nil {
+		return gnet.Close
+	}
+	if c.left = t.desk.take(t.order); !c.left {
+		unix.Close(t.order.fd)
+		t.out, _ = t.tooBusy(t.out, t.order.family)
+		t.flush(c)
 	}
 	return gnet.Close
 }

@@ -1,0 +1,287 @@
+package loop
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tracker/stats"
+	"tracker/store"
+)
+
+// An order is an answer that takes too long for an event loop: whatever has to
+// look at all torrents.
+type order struct {
+	page   stats.Request
+	scrape bool // it is a full scrape
+	gzip   bool // the client can decode it
+	family stats.Family
+	fd     int // of the connection, ours alone
+}
+
+// A desk is where orders are answered, by a few goroutines that live as long as
+// the server.
+//
+//	event loop    request ─► order ─► dup ─► queue ─► gnet closes its descriptor
+//	                                           │
+//	clerk                                      └─► write, write, …, close
+//
+// A connection is taken away from gnet for good: another descriptor for it is
+// made, and gnet closes its own, which ends nothing as long as ours is open. A
+// clerk may then block on it. It stays counted in the quota until it is closed.
+//
+// What a client can cost is bounded: a clerk holds a batch of the store and a
+// chunk of the answer, and gives up at the first error, on a chunk that is not
+// taken within stall, or when the whole has taken longLimit. More orders than
+// queueLen wait for nobody: they are turned down.
+type desk struct {
+	ledger  *ledger
+	quota   *quota
+	wall    func() time.Time
+	stall   time.Duration
+	orders  chan order
+	scrapes scrapers
+
+	mu     sync.Mutex
+	open   map[*os.File]bool // being written to
+	closed bool
+}
+
+// Limits of the desk. opentracker too gives a long answer 15 minutes in all.
+const (
+	clerks     = 4
+	queueLen   = 16
+	stallLimit = 30 * time.Second
+	longLimit  = 15 * time.Minute
+	// maxUnasked is how many bytes that the client sent behind its request are
+	// thrown away at the end; closing with input unread would be a reset.
+	maxUnasked = 64 << 10
+)
+
+func newDesk(l *ledger, q *quota, cfg *Config) *desk {
+	return &desk{
+		ledger: l,
+		quota:  q,
+		wall:   cfg.Wall,
+		stall:  cfg.stall,
+		orders: make(chan order, queueLen),
+		open:   map[*os.File]bool{},
+	}
+}
+
+// busy reports whether there is no room for another order.
+func (d *desk) busy() bool { return len(d.orders) == cap(d.orders) }
+
+// take takes o and its descriptor, if there is room.
+func (d *desk) take(o order) bool {
+	select {
+	case d.orders <- o:
+		return true
+	default:
+		return false
+	}
+}
+
+// clerk answers orders until closed.
+func (d *desk) clerk(closed <-chan struct{}) {
+	for {
+		select {
+		case <-closed:
+			return
+		case o := <-d.orders:
+			d.answer(&o)
+		}
+	}
+}
+
+// close ends the answers being written. It is called once all shall end.
+func (d *desk) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	for f := range d.open {
+		_ = f.SetWriteDeadline(time.Unix(1, 0))
+	}
+}
+
+// clear closes the connections nobody got to. It is called when nobody takes or
+// answers orders any more.
+func (d *desk) clear() {
+	for {
+		select {
+		case o := <-d.orders:
+			unix.Close(o.fd)
+			d.quota.give()
+		default:
+			return
+		}
+	}
+}
+
+// answer answers o and closes its connection.
+func (d *desk) answer(o *order) {
+	w := &patient{desk: d, file: os.NewFile(uintptr(o.fd), "connection"), end: time.Now().Add(longLimit)}
+	defer d.quota.give()
+	defer w.file.Close()
+	d.mu.Lock()
+	d.open[w.file] = true
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.open, w.file)
+		d.mu.Unlock()
+	}()
+	if err := d.write(w, o); errors.Is(err, os.ErrDeadlineExceeded) {
+		d.ledger.own.Inc(stats.TCPOverrun, o.family)
+	}
+	w.discard()
+}
+
+// write writes the whole answer to o.
+func (d *desk) write(w *patient, o *order) error {
+	if o.scrape {
+		d.ledger.own.Inc(stats.FullScrapes, o.family)
+		return d.list(w, o)
+	}
+	var body []byte
+	switch o.page.Mode.Kind() {
+	case stats.KindTop:
+		body = d.top(o.page.Mode.TopLen())
+	case stats.KindNetworks:
+		body = d.networks()
+	case stats.KindWoodpeckers:
+		var n stats.Networks
+		for _, p := range d.ledger.woodpeckers {
+			n.Merge(p)
+		}
+		body = stats.AppendWoodpeckers(nil, &n)
+	default:
+		return d.list(w, o)
+	}
+	_, err := w.Write(append(stats.AppendTextHead(nil, len(body)), body...))
+	return err
+}
+
+// top returns the page of the n largest torrents.
+func (d *desk) top(n int) []byte {
+	top := stats.NewTop(n)
+	var shown stats.Torrent
+	d.ledger.store.Each(d.minute(), func(t *store.Torrent) {
+		shown = torrent(t, 0)
+		top.Add(&shown)
+	})
+	return top.Append(nil)
+}
+
+// networks returns the page of where peers are.
+func (d *desk) networks() []byte {
+	var n stats.Networks
+	d.ledger.store.EachPeer(func(compact []byte) {
+		if a, ok := netip.AddrFromSlice(compact[:len(compact)-2]); ok { // a port follows
+			n.Add(a)
+		}
+	})
+	return stats.AppendNetworks(nil, &n)
+}
+
+// list writes all torrents.
+func (d *desk) list(w *patient, o *order) error {
+	encoding, format := stats.Plain, o.page.Format
+	if o.gzip {
+		encoding = stats.Gzip
+	}
+	if _, err := w.Write(stats.AppendListingHead(nil, encoding)); err != nil {
+		return err
+	}
+	if o.scrape {
+		w.count = func(n int) { d.ledger.own.Add(stats.FullScrapeBytes, o.family, uint64(n)) }
+	}
+	body := stats.NewChunkWriter()
+	body.Reset(w, encoding)
+	err := body.WriteHead(format)
+	wall := uint32(max(0, d.wall().Unix()/60))
+	var shown stats.Torrent
+	d.ledger.store.Sorted(d.minute(), func(batch []store.Torrent) bool {
+		for i := range batch {
+			if err != nil {
+				break
+			}
+			shown = torrent(&batch[i], wall)
+			err = body.WriteTorrent(format, &shown)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return body.Close(format)
+}
+
+func (d *desk) minute() store.Minute { return store.Minute(d.ledger.clock.minute.Load()) }
+
+// torrent returns t as listings show it, in minute wall since 1970. A router
+// without a battery lives in 1970 for a while.
+func torrent(t *store.Torrent, wall uint32) stats.Torrent {
+	return stats.Torrent{
+		Infohash:   t.Infohash,
+		Seeders:    t.Counts.Complete,
+		Leechers:   t.Counts.Incomplete,
+		Downloaded: t.Counts.Downloaded,
+		UsedMinute: wall - min(wall, uint32(t.Idle)),
+	}
+}
+
+// patient writes to a connection and waits for its client, but not for ever.
+type patient struct {
+	desk  *desk
+	file  *os.File
+	end   time.Time   // of its patience, at the latest
+	count func(n int) // is told what was written; may be nil
+}
+
+// Write implements [io.Writer].
+func (w *patient) Write(p []byte) (int, error) {
+	if err := w.extend(); err != nil {
+		return 0, err
+	}
+	n, err := w.file.Write(p)
+	if w.count != nil {
+		w.count(n)
+	}
+	return n, err
+}
+
+// extend gives the client time for the next write.
+func (w *patient) extend() error {
+	deadline := time.Now().Add(w.desk.stall)
+	if deadline.After(w.end) {
+		deadline = w.end
+	}
+	w.desk.mu.Lock()
+	defer w.desk.mu.Unlock()
+	if w.desk.closed {
+		return os.ErrClosed
+	}
+	return w.file.SetWriteDeadline(deadline)
+}
+
+// discard throws away what the client has sent, and does not wait for more.
+func (w *patient) discard() {
+	raw, err := w.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		var b [4 << 10]byte
+		for n, total := 1, 0; n > 0 && total < maxUnasked; total += n {
+			if n, err = unix.Read(int(fd), b[:]); err != nil {
+				break
+			}
+		}
+		return true
+	})
+}

@@ -1,0 +1,158 @@
+package loop
+
+import (
+	"bytes"
+	"net/netip"
+	"sync"
+	"time"
+
+	"tracker/proto"
+	"tracker/stats"
+	"tracker/store"
+)
+
+// defaultStatsPath is where statistics are read, without leading slashes.
+const defaultStatsPath = "stats"
+
+// A ledger is what the statistics are made of. Every reactor reads it; it does
+// not change once the first of them runs.
+type ledger struct {
+	store       *store.Store
+	clock       *clock
+	counters    []*stats.Counters    // one for each reactor
+	woodpeckers []*stats.Woodpeckers // one for each reactor
+	own         stats.Counters       // of no reactor; several goroutines count here, rarely
+	started     int64                // milliseconds of the clock
+	trackerID   uint32               // of this start
+	version     string
+}
+
+// read sets s to the present.
+func (l *ledger) read(s *stats.Snapshot) {
+	*s = stats.Snapshot{
+		UptimeSeconds: uint64(max(0, l.clock.millis.Load()-l.started) / 1000),
+		TrackerID:     l.trackerID,
+		Version:       l.version,
+	}
+	for _, c := range l.counters {
+		s.Add(c)
+	}
+	s.Add(&l.own)
+	torrents, seeders, leechers := l.store.Totals()
+	s.Torrents, s.Seeders, s.Peers = uint64(torrents), uint64(seeders), uint64(seeders+leechers)
+}
+
+// mayRead reports whether a client at that address may read the statistics.
+func (r *reactor) mayRead(client netip.Addr) bool {
+	return len(r.readers) == 0 || r.readers.contains(client)
+}
+
+// statistics answers the request for a page of statistics that is in r.http,
+// or leaves in r.order what somebody else has to answer.
+func (r *reactor) statistics(dst, req []byte, client netip.Addr) ([]byte, fate) {
+	family := familyOf(client)
+	if !r.mayRead(client) {
+		r.stats.Inc(stats.HTTPDenied, family)
+		return append(dst, proto.HTTP403...), fateClose
+	}
+	page, err := stats.ParseQuery(r.http.Query)
+	if err != nil {
+		r.stats.Inc(stats.HTTPInvalid, family)
+		return append(dst, proto.HTTP400...), fateClose
+	}
+	switch page.Mode.Kind() {
+	case stats.KindPage:
+		r.ledger.read(&r.snapshot)
+		r.body = page.Mode.AppendPage(r.body[:0], &r.snapshot)
+		return r.finish(dst)
+	case stats.KindSilence:
+		return dst, fateClose
+	case stats.KindError:
+		r.stats.Inc(stats.HTTPSwitchedOff, family)
+		return append(dst, proto.HTTP500...), fateClose
+	}
+	return r.leave(dst, order{page: page, gzip: takesGzip(req), family: family})
+}
+
+// fullScrape does the same for a scrape of all torrents.
+//
+// Where the operator has not said who may read statistics, everybody may, and
+// a full scrape is by far the most that one line can ask for. So there an
+// address gets one in [scrapePause]. Those that the operator has named, and
+// this machine itself, may ask as often as they like.
+func (r *reactor) fullScrape(dst, req []byte, client netip.Addr) ([]byte, fate) {
+	family := familyOf(client)
+	switch {
+	case !r.mayRead(client):
+		r.stats.Inc(stats.HTTPDenied, family)
+		return append(dst, proto.HTTP403...), fateClose
+	case r.desk.busy():
+		return r.tooBusy(dst, family)
+	case len(r.readers) == 0 && !client.IsLoopback() && !r.desk.scrapes.take(client, r.clock.millis.Load()):
+		r.stats.Inc(stats.HTTPNotModest, family)
+		return append(dst, proto.HTTP402...), fateClose
+	}
+	page := stats.Request{Format: stats.FormatBen}
+	return r.leave(dst, order{page: page, scrape: true, gzip: takesGzip(req), family: family})
+}
+
+// leave leaves o to the desk, if there is room.
+func (r *reactor) leave(dst []byte, o order) ([]byte, fate) {
+	if r.desk.busy() {
+		return r.tooBusy(dst, o.family)
+	}
+	r.order = o
+	return dst, fateLeft
+}
+
+// tooBusy turns down what would have to wait too long.
+func (r *reactor) tooBusy(dst []byte, family stats.Family) ([]byte, fate) {
+	r.stats.Inc(stats.HTTPBusy, family)
+	return append(dst, proto.HTTP500...), fateClose
+}
+
+// takesGzip reports whether the client names gzip among what it can decode.
+func takesGzip(req []byte) bool {
+	value, ok := proto.Header(req, "Accept-Encoding")
+	return ok && bytes.Contains(value, gzipName)
+}
+
+var gzipName = []byte("gzip")
+
+// scrapePause is how long an address waits for its next full scrape, and
+// maxScrapers of how many addresses that is remembered: 10 KB. Whoever has more
+// addresses than that is held back by the length of the queue.
+const (
+	scrapePause = 5 * time.Minute
+	maxScrapers = 256
+)
+
+// scrapers are the addresses that asked for a full scrape last.
+type scrapers struct {
+	mu   sync.Mutex
+	last [maxScrapers]struct {
+		who   netip.Prefix
+		until int64 // milliseconds of the clock
+	}
+	next int // the oldest
+}
+
+// take reports whether a may have a full scrape now, and notes that it had one.
+// Of IPv6, what a customer has is one address.
+func (s *scrapers) take(a netip.Addr, now int64) bool {
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	who, _ := a.Prefix(bits)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.last {
+		if s.last[i].who == who && s.last[i].until > now {
+			return false
+		}
+	}
+	s.last[s.next].who, s.last[s.next].until = who, now+scrapePause.Milliseconds()
+	s.next = (s.next + 1) % maxScrapers
+	return true
+}
