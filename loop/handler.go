@@ -93,7 +93,7 @@ func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both
 		r.stats.Inc(stats.Completed, familyOf(addr))
 	}
 	if a.Event == proto.EventStopped {
-		return
+		return // it wants none, and renews nothing
 	}
 	r.stats.NumWant(numWant)
 	if age := uint32(r.found.Age); r.found.Known {

@@ -196,8 +196,8 @@ func TestAnnouncesCounted(t *testing.T) {
 	announce("&port=1&event=stopped")
 	var s stats.Snapshot
 	r.ledger.read(&s)
-	if s.NumWant[50] != 2 || s.NumWant[7] != 2 {
-		t.Errorf("numwant: 50 %d times, 7 %d times, want 2 and 2", s.NumWant[50], s.NumWant[7])
+	if s.NumWant[50] != 1 || s.NumWant[7] != 2 {
+		t.Errorf("numwant: 50 %d times, 7 %d times, want 1 and 2", s.NumWant[50], s.NumWant[7])
 	}
 	if s.Renew[0] != 1 || s.Renew[5] != 1 {
 		t.Errorf("renewed at once %d times, after 5 minutes %d times, want 1 and 1", s.Renew[0], s.Renew[5])
