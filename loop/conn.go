@@ -15,6 +15,7 @@ type conn struct {
 	partial  []byte // a request or PROXY header that is not all here, or empty
 	proxied  bool   // a PROXY header has to come first
 	draining bool   // answered for the last time; input is thrown away
+	unsent   bool   // draining, and closed when all of the answer is on its way
 	left     bool   // the desk has it; gnet's descriptor is not the last
 
 	prev, next *conn // in connList

@@ -57,6 +57,7 @@ type tcpReactor struct {
 	conns    connList
 	home     gnet.EventLoop // ours, to see when there is a new one
 	open     atomic.Int32   // connections, for closeIdle
+	unsent   int            // connections that wait for their answer to leave
 	quota    *quota         // shared
 	idle     int64          // milliseconds a client may take, by a clock that is late
 	out      []byte         // answers not written yet
@@ -105,6 +106,9 @@ func (t *tcpReactor) OnClose(g gnet.Conn, _ error) gnet.Action {
 	g.SetContext(nil)
 	if !c.left {
 		t.quota.give()
+	}
+	if c.unsent {
+		t.unsent--
 	}
 	t.requests.release(c.partial)
 	t.conns.remove(c)
@@ -156,7 +160,8 @@ func (t *tcpReactor) OnTraffic(g gnet.Conn) gnet.Action {
 	case last == fateLeft:
 		return t.leaveConn(c)
 	case c.link.OutboundBuffered() > 0:
-		c.draining = true // closing would throw the rest away
+		c.draining, c.unsent = true, true // closing would throw the rest away
+		t.unsent++
 		return gnet.None
 	}
 	return gnet.Close
@@ -229,9 +234,17 @@ func (t *tcpReactor) closeIdle() {
 	}
 }
 
-// closeOverdue closes connections whose time is over. It runs on the event
-// loop.
+// closeOverdue closes connections whose time is over, and those that only
+// waited for their answer to leave: gnet does not tell when it has. It runs on
+// the event loop.
 func (t *tcpReactor) closeOverdue(context.Context) error {
+	for c := t.conns.first; c != nil && t.unsent > 0; {
+		next := c.next
+		if c.unsent && c.link.OutboundBuffered() == 0 {
+			_ = c.link.EventLoop().Close(c.link) // calls OnClose
+		}
+		c = next
+	}
 	now := t.clock.millis.Load()
 	for c := t.conns.first; c != nil && c.deadline <= now; c = t.conns.first {
 		if !c.draining {
