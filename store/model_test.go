@@ -313,8 +313,8 @@ func TestModel(t *testing.T) {
 	}{
 		{"small", 200, 8, 60_000, 200, 45},
 		{"middling", 5, 300, 60_000, 500, 50},
-		{"large", 2, 30_000, 150_000, 3_000, 127},
-		{"growing", 1, 60_000, 120_000, 1 << 30, 127},
+		{"large", 2, 12_000, 60_000, 3_000, 127},
+		{"growing", 1, 30_000, 60_000, 1 << 30, 127},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
