@@ -13,6 +13,9 @@ import (
 type difference struct {
 	reason string
 	want   string // as readable gives it
+	// edits say it by what is captured: each first of them, which stands there
+	// once, is replaced by the second.
+	edits []string
 	// apart is set where asking leaves something behind that opentracker would
 	// not have let in, so that a tracker of its own has to be asked.
 	apart bool

@@ -29,8 +29,10 @@ func isChoice(q question) bool {
 
 // readable turns an answer into text in which everything that may differ
 // between two correct answers is gone: a right interval reads <ok>, its half
-// <half>, a time to retry that is an interval in minutes <soon>, a right Content-Length <n>, a connection id <id>; peers are sorted,
-// and only counted where there was a choice.
+// <half>, a time to retry that is an interval in minutes <soon>, a right
+// Content-Length <n>, a connection id <id>; peers are sorted, and only counted
+// where there was a choice; chunks and compression are taken off; and so on for
+// [readableStatistics].
 func readable(q question, a answer) string {
 	if q.Kind == "udp" {
 		return readableUDP(q, a.bytes)
@@ -66,6 +68,7 @@ func readableHTTP(q question, b []byte) (text string, rest []byte) {
 			head = contentLength.ReplaceAll(head, []byte("\r\nContent-Length: <n>"))
 		}
 	}
+	body = readableStatistics(q, unwrap(head, body))
 	body = intervals.ReplaceAllFunc(body, readableIntervals)
 	if m := retryIn.FindSubmatch(body); m != nil {
 		if n, _ := strconv.Atoi(string(m[1])); n >= minInterval/60 && n <= maxInterval/60+1 {
