@@ -1,0 +1,6 @@
+//go:build !race
+
+package loop
+
+// manyTorrents make a listing that fits no socket's buffers.
+const manyTorrents = 200_000
