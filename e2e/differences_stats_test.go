@@ -94,10 +94,10 @@ func topPage(n int, open bool) string {
 	return okHTTP(page.String())
 }
 
-// numWantsPage is the page of numwant: of the announces that were not refused,
+// numWantsPage is the page of numwant: of the announces that were not refused and did not stop,
 // the 300 of "many" want none, and others what their names say.
 func numWantsPage(open bool) string {
-	n := map[int]int{0: 313, 1: 4, 10: 1, 49: 1, 50: 31, 51: 1, 199: 2, 200: 20}
+	n := map[int]int{0: 313, 1: 4, 10: 1, 49: 1, 50: 27, 51: 1, 199: 2, 200: 17}
 	if open { // one of each wire that is refused otherwise
 		n[50]++
 		n[200]++
