@@ -9,6 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -59,6 +62,13 @@ func TestStory(t *testing.T) {
 		t.Errorf("the other torrent's scrape was %q, is %q", swarm, now)
 	}
 	p.says("tracker: whitelist whitelist: 2 torrents")
+	// What a web site does with the statistics: three fields, between colons.
+	page := get(t, tcp, "/stats?mode=tpbs&format=txt")
+	found := regexp.MustCompile(`(?m)^([A-F0-9]{40}):(\d+):(\d+)$`).FindAllString(page, -1)
+	want := []string{strings.Repeat("61", 20) + ":0:50", strings.Repeat("62", 20) + ":0:1"}
+	if !slices.Equal(found, want) {
+		t.Errorf("statistics: %q, want %q", page, want)
+	}
 	p.rereads(100, tcp, udp)
 	p.signal(syscall.SIGTERM)
 	p.ends(0)

@@ -12,6 +12,7 @@
 //     for transmission, aria2 and libtorrent, in network namespaces of its own.
 //   - proxies_test.go puts nginx and haproxy in front, and sees that the peers
 //     get the client's address, and nobody else's by forging a header.
+//   - readers_test.go reads the statistics as programs that are out there do.
 //   - badinput_test.go cuts, mangles and dawdles, descriptors_test.go floods,
 //     and both see it go on serving.
 //
