@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,12 +9,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"tracker/loop"
 	"tracker/proto"
+	"tracker/stats"
 	"tracker/store"
 )
 
@@ -79,22 +77,16 @@ func (t *tracker) loadState() {
 }
 
 // load makes one torrent known, and reports whether it is allowed.
-func (t *tracker) load(line *stateLine) bool {
-	if !t.lists.Allowed(&line.infohash) {
+func (t *tracker) load(line *stats.Torrent) bool {
+	ih := proto.Infohash(line.Infohash)
+	if !t.lists.Allowed(&ih) {
 		return false
 	}
 	// A router's clock may not be set yet, and is in 1970. Then every torrent
 	// is as young as can be.
-	idle := max(0, time.Now().Unix()/60-int64(line.minute))
-	t.store.Load(&line.infohash, line.downloaded, store.Minute(min(idle, math.MaxUint32)), loop.Minute())
+	idle := max(0, time.Now().Unix()/60-int64(line.UsedMinute))
+	t.store.Load(&ih, line.Downloaded, store.Minute(min(idle, math.MaxUint32)), loop.Minute())
 	return true
-}
-
-// A stateLine is a line of a state file.
-type stateLine struct {
-	infohash   proto.Infohash
-	minute     uint32 // of the last use, since 1970
-	downloaded uint32
 }
 
 // A loadReport says what was in a state file.
@@ -120,8 +112,8 @@ func (r loadReport) String() string {
 
 // loadTorrents calls load with each good line of r, which reports whether it
 // was wanted. An error is that of r; what came before it has been loaded.
-func loadTorrents(r io.Reader, load func(*stateLine) bool) (report loadReport, err error) {
-	var line stateLine
+func loadTorrents(r io.Reader, load func(*stats.Torrent) bool) (report loadReport, err error) {
+	var line stats.Torrent
 	in := bufio.NewReader(r)
 	for number := 1; err == nil; number++ {
 		var text []byte
@@ -135,7 +127,9 @@ func loadTorrents(r io.Reader, load func(*stateLine) bool) (report loadReport, e
 		}
 		why := errLongLine
 		if !long {
-			why = line.parse(strings.TrimRight(string(text), "\r\n"))
+			if line, why = stats.LoadLine(text); why != nil {
+				why = errFields
+			}
 		}
 		switch {
 		case why != nil:
@@ -158,30 +152,4 @@ func loadTorrents(r io.Reader, load func(*stateLine) bool) (report loadReport, e
 var (
 	errLongLine = errors.New("it is too long")
 	errFields   = errors.New("not HASH:MINUTE:DOWNLOADS; if the file is compressed, unpack it first")
-	errHash     = errors.New("the hash is not 40 hex digits")
-	errNumber   = errors.New("a number is not one from 0 to 4294967295")
 )
-
-// parse reads a line without its end.
-func (l *stateLine) parse(text string) error {
-	fields := strings.SplitN(text, ":", 4)
-	if len(fields) != 3 {
-		return errFields
-	}
-	if len(fields[0]) != hex.EncodedLen(len(l.infohash)) {
-		return errHash
-	}
-	if _, err := hex.Decode(l.infohash[:], []byte(fields[0])); err != nil {
-		return errHash
-	}
-	minute, err := strconv.ParseUint(fields[1], 10, 32)
-	if err != nil {
-		return errNumber
-	}
-	downloaded, err := strconv.ParseUint(fields[2], 10, 32)
-	if err != nil {
-		return errNumber
-	}
-	l.minute, l.downloaded = uint32(minute), uint32(downloaded)
-	return nil
-}

@@ -11,42 +11,11 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"tracker/stats"
 )
 
 const stateHash = "12265A8791313E55C1BFCA4D8EBAA484057FB478"
-
-func TestStateLine(t *testing.T) {
-	for _, tt := range []struct {
-		text string
-		want error
-	}{
-		{stateHash + ":27345678:4", nil},
-		{strings.ToLower(stateHash) + ":0:0", nil},
-		{stateHash + ":4294967295:4294967295", nil},
-		{"", errFields},
-		{stateHash + ":27345678", errFields},
-		{stateHash + ":27345678:4:5", errFields},
-		{stateHash[1:] + ":27345678:4", errHash},
-		{stateHash + "0:27345678:4", errHash},
-		{stateHash[1:] + "g:27345678:4", errHash},
-		{stateHash + ":4294967296:4", errNumber},
-		{stateHash + ":27345678:4294967296", errNumber},
-		{stateHash + ":-1:4", errNumber},
-		{stateHash + "::4", errNumber},
-		{stateHash + ":27345678:4 ", errNumber},
-		{stateHash + ": 1:4", errNumber},
-		{stateHash + ":1:+4", errNumber},
-	} {
-		var l stateLine
-		if err := l.parse(tt.text); !errors.Is(err, tt.want) {
-			t.Errorf("%q: got %v, want %v", tt.text, err, tt.want)
-		}
-	}
-	var l stateLine
-	if err := l.parse(stateHash + ":27345678:4"); err != nil || fmt.Sprintf("%X", l.infohash) != stateHash || l.minute != 27345678 || l.downloaded != 4 {
-		t.Errorf("got %+v, %v", l, err)
-	}
-}
 
 // TestLoadTorrents checks which lines of a file are loaded, and what is said of
 // the others.
@@ -68,11 +37,11 @@ func TestLoadTorrents(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []uint32
-			report, err := loadTorrents(strings.NewReader(tt.text), func(l *stateLine) bool {
-				if l.downloaded == 99 {
+			report, err := loadTorrents(strings.NewReader(tt.text), func(l *stats.Torrent) bool {
+				if l.Downloaded == 99 {
 					return false
 				}
-				got = append(got, l.downloaded)
+				got = append(got, l.Downloaded)
 				return true
 			})
 			if !slices.Equal(got, tt.want) || report.torrents != len(tt.want) || report.String() != tt.says || err != nil {
@@ -81,7 +50,7 @@ func TestLoadTorrents(t *testing.T) {
 		})
 	}
 	errDisk := errors.New("disk")
-	report, err := loadTorrents(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(good(1)))), func(*stateLine) bool { return true })
+	report, err := loadTorrents(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(good(1)))), func(*stats.Torrent) bool { return true })
 	if !errors.Is(err, iotest.ErrTimeout) {
 		t.Errorf("got %+v, %v", report, err)
 	}

@@ -44,9 +44,8 @@
 // # Memory
 //
 // Nothing here holds more than a named limit, however many torrents and peers
-// there are. A listing goes out in chunks of at most [MaxChunk]. Its torrents
-// come in ascending order of infohash, which a store need not have: [Window]
-// sorts them in passes, so many at a time.
+// there are. A listing goes out in chunks of at most [MaxChunk], in whatever
+// order its torrents are given; opentracker's is ascending.
 //
 // Nothing here knows what a request is, keeps time, or forgets.
 package stats
