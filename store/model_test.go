@@ -365,7 +365,7 @@ func FuzzStore(f *testing.F) {
 	f.Fuzz(func(t *testing.T, prog []byte) {
 		m := newMachine(t, 45)
 		defer m.end()
-		for prog = prog[:min(len(prog), 400)]; len(prog) >= instructionLen; prog = prog[instructionLen:] {
+		for prog = prog[:min(len(prog), 160)]; len(prog) >= instructionLen; prog = prog[instructionLen:] {
 			m.do(prog[0], prog[1]%16, binary.LittleEndian.Uint16(prog[2:]))
 		}
 		m.compare()
