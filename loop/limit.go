@@ -16,8 +16,9 @@ const (
 	spareFree = 8
 	// filesPerEngine are what an event loop still opens then: two for its
 	// poller, a connection that is refused at once, a placeholder when it is
-	// started again.
-	filesPerEngine = 4
+	// started again, and for a moment a second one for a connection that it
+	// leaves to the desk.
+	filesPerEngine = 5
 )
 
 // raiseFileLimit raises the limit of open files as far as the system lets us,
