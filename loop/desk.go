@@ -20,7 +20,8 @@ type order struct {
 	scrape bool // it is a full scrape
 	gzip   bool // the client can decode it
 	family stats.Family
-	fd     int // of the connection, ours alone
+	who    netip.Prefix // whom it is counted against; the zero Prefix: nobody
+	fd     int          // of the connection, ours alone
 }
 
 // A desk is where orders are answered, by a few goroutines that live as long as
@@ -37,7 +38,8 @@ type order struct {
 // What a client can cost is bounded: a clerk holds a batch of the store and a
 // chunk of the answer, and gives up at the first error, on a chunk that is not
 // taken within stall, or when the whole has taken longLimit. More orders than
-// queueLen wait for nobody: they are turned down.
+// queueLen wait for nobody, and more than maxAsked of one client: they are
+// turned down.
 type desk struct {
 	ledger  *ledger
 	quota   *quota
@@ -47,7 +49,8 @@ type desk struct {
 	scrapes scrapers
 
 	mu     sync.Mutex
-	open   map[*os.File]bool // being written to
+	open   map[*os.File]bool    // being written to
+	asked  map[netip.Prefix]int // orders of each client that are not done
 	closed bool
 }
 
@@ -55,6 +58,7 @@ type desk struct {
 const (
 	clerks     = 4
 	queueLen   = 16
+	maxAsked   = 2 // at once for one client, who might read very slowly
 	stallLimit = 30 * time.Second
 	longLimit  = 15 * time.Minute
 	// maxUnasked is how many bytes that the client sent behind its request are
@@ -70,19 +74,36 @@ func newDesk(l *ledger, q *quota, cfg *Config) *desk {
 		stall:  cfg.stall,
 		orders: make(chan order, queueLen),
 		open:   map[*os.File]bool{},
+		asked:  map[netip.Prefix]int{},
 	}
 }
 
 // busy reports whether there is no room for another order.
 func (d *desk) busy() bool { return len(d.orders) == cap(d.orders) }
 
-// take takes o and its descriptor, if there is room.
+// take takes o and its descriptor, if there is room for it and its client does
+// not have maxAsked already.
 func (d *desk) take(o order) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if o.who.IsValid() && d.asked[o.who] >= maxAsked {
+		return false
+	}
 	select {
 	case d.orders <- o:
+		d.asked[o.who]++
 		return true
 	default:
 		return false
+	}
+}
+
+// done notes that o is off the desk.
+func (d *desk) done(o *order) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.asked[o.who]--; d.asked[o.who] == 0 {
+		delete(d.asked, o.who)
 	}
 }
 
@@ -116,6 +137,7 @@ func (d *desk) clear() {
 		case o := <-d.orders:
 			unix.Close(o.fd)
 			d.quota.give()
+			d.done(&o)
 		default:
 			return
 		}
@@ -125,6 +147,7 @@ func (d *desk) clear() {
 // answer answers o and closes its connection.
 func (d *desk) answer(o *order) {
 	w := &patient{desk: d, file: os.NewFile(uintptr(o.fd), "connection"), end: time.Now().Add(longLimit)}
+	defer d.done(o)
 	defer d.quota.give()
 	defer w.file.Close()
 	d.mu.Lock()

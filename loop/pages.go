@@ -71,7 +71,7 @@ func (r *reactor) statistics(dst, req []byte, client netip.Addr) ([]byte, fate) 
 		r.stats.Inc(stats.HTTPSwitchedOff, family)
 		return append(dst, proto.HTTP500...), fateClose
 	}
-	return r.leave(dst, order{page: page, gzip: takesGzip(req), family: family})
+	return r.leave(dst, order{page: page, gzip: takesGzip(req), family: family, who: r.bounded(client)})
 }
 
 // fullScrape does the same for a scrape of all torrents.
@@ -88,12 +88,12 @@ func (r *reactor) fullScrape(dst, req []byte, client netip.Addr) ([]byte, fate) 
 		return append(dst, proto.HTTP403...), fateClose
 	case r.desk.busy():
 		return r.tooBusy(dst, family)
-	case len(r.readers) == 0 && !client.IsLoopback() && !r.desk.scrapes.take(client, r.clock.millis.Load()):
+	case r.bounded(client).IsValid() && !r.desk.scrapes.take(r.bounded(client), r.clock.millis.Load()):
 		r.stats.Inc(stats.HTTPNotModest, family)
 		return append(dst, proto.HTTP402...), fateClose
 	}
 	page := stats.Request{Format: stats.FormatBen}
-	return r.leave(dst, order{page: page, scrape: true, gzip: takesGzip(req), family: family})
+	return r.leave(dst, order{page: page, scrape: true, gzip: takesGzip(req), family: family, who: r.bounded(client)})
 }
 
 // leave leaves o to the desk, if there is room.
@@ -109,6 +109,22 @@ func (r *reactor) leave(dst []byte, o order) ([]byte, fate) {
 func (r *reactor) tooBusy(dst []byte, family stats.Family) ([]byte, fate) {
 	r.stats.Inc(stats.HTTPBusy, family)
 	return append(dst, proto.HTTP500...), fateClose
+}
+
+// bounded returns whom to count what a client has asked for against, or the
+// zero Prefix if it may ask for as much as it likes: those that the operator
+// has named may, and this machine itself. Of IPv6, what a customer has is one
+// address.
+func (r *reactor) bounded(client netip.Addr) netip.Prefix {
+	if len(r.readers) > 0 || client.IsLoopback() {
+		return netip.Prefix{}
+	}
+	bits := 32
+	if client.Is6() {
+		bits = 64
+	}
+	who, _ := client.Prefix(bits)
+	return who
 }
 
 // takesGzip reports whether the client names gzip among what it can decode.
@@ -137,14 +153,9 @@ type scrapers struct {
 	next int // the oldest
 }
 
-// take reports whether a may have a full scrape now, and notes that it had one.
-// Of IPv6, what a customer has is one address.
-func (s *scrapers) take(a netip.Addr, now int64) bool {
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	who, _ := a.Prefix(bits)
+// take reports whether who may have a full scrape now, and notes that it had
+// one.
+func (s *scrapers) take(who netip.Prefix, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.last {

@@ -148,13 +148,22 @@ func TestFullScrapePause(t *testing.T) {
 		}
 	}
 	for i := range 2 * maxScrapers { // the table is of one size
-		r.desk.scrapes.take(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 0)
+		r.desk.scrapes.take(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32), 0)
 	}
 }
 
 // TestBusyDesk turns down what would have to wait.
 func TestBusyDesk(t *testing.T) {
 	r := newTestReactor()
+	one := netip.MustParsePrefix("192.0.2.7/32")
+	for range maxAsked {
+		if !r.desk.take(order{who: one}) {
+			t.Error("there is no room for one client")
+		}
+	}
+	if r.desk.take(order{who: one}) {
+		t.Error("one client gets all the room")
+	}
 	for r.desk.take(order{}) {
 	}
 	for i, target := range []string{"/scrape", "/stats?mode=top10"} {
