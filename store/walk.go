@@ -62,28 +62,77 @@ func (s *Store) Each(now Minute, fn func(t *Torrent)) {
 }
 
 // EachPeer calls fn with the compact form of every peer, in no particular
-// order, on the same conditions.
+// order, without a lock. What comes or goes meanwhile may be missing or met
+// twice.
 func (s *Store) EachPeer(fn func(compact []byte)) {
-	each := func(l list) {
-		for i := range l.stamps {
-			fn(l.peer(i))
-		}
-	}
+	var w peerWalk
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.walk(func(at ref) {
-			if at.class() != swarmRef {
-				each(sh.record(at).list4())
-				each(sh.record(at).list6())
-				return
-			}
-			for set := range sh.swarms[at.index()].sets {
-				v := sh.view(at.index(), set)
-				for b := range v.dir {
-					each(v.block(b))
+		w.large = w.large[:0]
+		for hash, more := uint32(0), true; more; {
+			sh.Lock()
+			hash, more = sh.walkFrom(hash, func(at ref) { w.record(sh, at) })
+			sh.Unlock()
+			w.tell(fn)
+		}
+		for _, ih := range w.large {
+			for set := range 4 {
+				for key, more := uint64(0), true; more; {
+					sh.Lock()
+					key, more = w.blocks(sh, &ih, set, key)
+					sh.Unlock()
+					w.tell(fn)
 				}
 			}
-		})
+		}
+	}
+}
+
+// A peerWalk copies peers under a shard's lock, to look at them without it.
+type peerWalk struct {
+	wire  [2][]byte // IPv4 and IPv6
+	large []proto.Infohash
+}
+
+// record copies the peers of the torrent at at, or notes that it is large.
+func (w *peerWalk) record(sh *shard, at ref) {
+	if at.class() == swarmRef {
+		w.large = append(w.large, sh.swarms[at.index()].infohash)
+		return
+	}
+	r := sh.record(at)
+	w.wire[0] = append(w.wire[0], r.list4().wire...)
+	w.wire[1] = append(w.wire[1], r.list6().wire...)
+}
+
+// blocks copies the peers of some blocks of a large torrent's set, from key on,
+// and returns from where to go on, if there are more.
+func (w *peerWalk) blocks(sh *shard, ih *proto.Infohash, set int, key uint64) (next uint64, more bool) {
+	at, _ := sh.find(sh.secret.tableHash(ih), ih)
+	if at.class() != swarmRef { // gone, or small by now
+		return 0, false
+	}
+	v := sh.view(at.index(), set)
+	if len(v.dir) == 0 {
+		return 0, false
+	}
+	b := v.blockOf(key)
+	for end := b + sweepBlocks; b < len(v.dir); b++ {
+		if b == end {
+			return v.dir[b].low, true
+		}
+		w.wire[set/2] = append(w.wire[set/2], v.block(b).wire...)
+	}
+	return 0, false
+}
+
+// tell calls fn with what was copied.
+func (w *peerWalk) tell(fn func(compact []byte)) {
+	for i, width := range [...]int{proto.Peer4Len, proto.Peer6Len} {
+		for wire := w.wire[i]; len(wire) > 0; wire = wire[width:] {
+			fn(wire[:width])
+		}
+		w.wire[i] = w.wire[i][:0]
 	}
 }
 
@@ -106,20 +155,24 @@ func (sh *shard) describe(at ref, now Minute, t *Torrent) {
 	}
 }
 
-// minBatch is the least number of torrents that Sorted keeps at once: 1 MB.
-const minBatch = 1 << 14
+// minBatch and maxBatch are the least and most torrents that Sorted keeps after
+// each look at all, in up to twice the memory: 1 and 19 MB.
+const (
+	minBatch = 1 << 14
+	maxBatch = 1 << 18
+)
 
 // Sorted calls fn with all torrents in ascending order of their infohash, some
 // at a time, until it returns false. The slice is fn's until it returns, and
 // fn may take its time: no lock is held.
 //
-// What is sorted at once is a sixteenth of the torrents, or minBatch, so the
-// memory it takes is some 4 bytes a torrent, and everything is looked at
-// sixteen times at most. A torrent that comes or goes meanwhile may be missing
+// What is sorted at once is a sixteenth of the torrents, within bounds, so the
+// memory it takes is some 4 bytes a torrent, and up to 4 million of them are
+// looked at sixteen times. A torrent that comes or goes meanwhile may be missing
 // or listed.
 func (s *Store) Sorted(now Minute, fn func(batch []Torrent) bool) {
 	n, _, _ := s.Totals()
-	size := max(n/16, minBatch)
+	size := min(max(n/16, minBatch), maxBatch)
 	batch := make([]Torrent, 0, min(n+n/8+16, 2*size))
 	var last *proto.Infohash // of those handed over
 	for {

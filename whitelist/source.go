@@ -28,8 +28,9 @@ type source struct {
 // locked itself into, held by a descriptor opened before. The zero value holds
 // nothing.
 type outside struct {
-	root *os.Root // the folder it is in, or it is itself
-	name string   // in root
+	root   *os.Root // the folder it is in, or its first link
+	name   string   // in root
+	frozen bool     // a link led out of the folder: it was followed once
 }
 
 // KeepOutside opens the folders that the sources are in. Call it before chroot:
@@ -42,18 +43,58 @@ func (o *Options) KeepOutside() {
 		if _, twice := o.outside[path]; twice {
 			continue
 		}
-		real, err := filepath.EvalSymlinks(path) // a link could not be followed later
-		if err != nil {
-			real = path
-		}
-		dir, name := filepath.Dir(real), filepath.Base(real)
-		if fi, err := os.Stat(real); err == nil && fi.IsDir() {
-			dir, name = real, "."
-		}
-		if root, err := os.OpenRoot(dir); err == nil { // else there is nothing to keep
-			o.outside[path] = outside{root, name}
+		if out, err := hold(path); err == nil { // else there is nothing to keep
+			o.outside[path] = out
 		}
 	}
+}
+
+// hold opens the folder that has all of path in it that may be exchanged: the
+// last component, for mv, or the first link, for ln -sfn. Links that stay in
+// the folder are then followed anew each time. One that leads out of it, or
+// that stands in the root directory, cannot be once that is another; it is
+// followed now.
+func hold(path string) (outside, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return outside{}, err
+	}
+	dir, name := filepath.Split(path)
+	if link := firstLink(path); link != "" {
+		dir = filepath.Dir(link)
+		name, _ = filepath.Rel(dir, path)
+	}
+	if root, err := os.OpenRoot(dir); err == nil {
+		_, err := root.Stat(name)
+		if filepath.Clean(dir) != "/" && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+			return outside{root: root, name: name}, nil
+		}
+		root.Close() // it was only read
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		real = path
+	}
+	root, err := os.OpenRoot(filepath.Dir(real))
+	return outside{root, filepath.Base(real), real != path}, err
+}
+
+// firstLink returns the part of an absolute path up to its first symbolic
+// link, or "" if there is none.
+func firstLink(path string) string {
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && path[i] != filepath.Separator {
+			continue
+		}
+		fi, err := os.Lstat(path[:i])
+		switch {
+		case err != nil:
+			return ""
+		case fi.Mode()&fs.ModeSymlink != 0:
+			return path[:i]
+		}
+	}
+	return ""
 }
 
 // closeUnused closes the folders that none of the sources needs.
@@ -84,6 +125,9 @@ func newSource(list, path string, out outside, log func(string)) *source {
 	if _, err := out.root.Stat(out.name); err == nil {
 		s.outside = out
 		s.say("not in here, so the one outside of the chroot is used")
+		if out.frozen {
+			s.say("a link leads out of its folder: it was followed now, and will not be again")
+		}
 	}
 	return s
 }
