@@ -128,11 +128,15 @@ func (c *cell) locks() bool { return c.root }
 // end.
 func (c *cell) enter() error {
 	if !c.root {
-		if c.dir == "" {
-			return nil
+		if c.dir != "" {
+			if err := os.Chdir(c.dir); err != nil {
+				return c.fail(c.dir, dirNames, cause(err))
+			}
 		}
-		if err := os.Chdir(c.dir); err != nil {
-			return c.fail(c.dir, dirNames, cause(err))
+		// A service manager may have lent a right, to bind a low port; by now
+		// it has been used.
+		if err := dropCapabilities(); err != nil {
+			return &cellError{fmt.Sprintf("capabilities cannot be given up: %v", err)}
 		}
 		return nil
 	}

@@ -196,6 +196,9 @@ func (p *parser) setRedirect(v string) error {
 	if i := strings.IndexFunc(v, func(r rune) bool { return r > '~' }); i >= 0 {
 		return errors.New("a URL is plain ASCII; write other letters as %XX")
 	}
+	if !strings.HasPrefix(v, "http://") && !strings.HasPrefix(v, "https://") && v[0] != '/' {
+		return errors.New("a URL begins with http:// or https://, or with a slash for this host")
+	}
 	p.cfg.RedirectURL = v
 	return nil
 }
