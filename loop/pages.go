@@ -127,13 +127,16 @@ func (r *reactor) bounded(client netip.Addr) netip.Prefix {
 	return who
 }
 
-// takesGzip reports whether the client names gzip among what it can decode.
+// takesGzip reports whether the client names gzip among what it can decode, and
+// not with a quality of 0, which is to say that it cannot.
 func takesGzip(req []byte) bool {
-	value, ok := proto.Header(req, "Accept-Encoding")
-	return ok && bytes.Contains(value, gzipName)
+	value, _ := proto.Header(req, "Accept-Encoding")
+	_, rest, ok := bytes.Cut(value, gzipName)
+	quality, _, _ := bytes.Cut(rest, []byte(","))
+	return ok && (!bytes.HasPrefix(quality, qualityZero) || len(bytes.Trim(quality[len(qualityZero):], ".0 ")) > 0)
 }
 
-var gzipName = []byte("gzip")
+var gzipName, qualityZero = []byte("gzip"), []byte(";q=0")
 
 // scrapePause is how long an address waits for its next full scrape, and
 // maxScrapers of how many addresses that is remembered: 10 KB. Whoever has more
