@@ -107,3 +107,35 @@ func answersFrom(t *testing.T, ns string, to netip.AddrPort) bool {
 	udp := inside(`exec 3<>/dev/udp/` + host + `/` + port + ` && printf '\0\0\4\x17\x27\x10\x19\x80\0\0\0\0abcd' >&3 && head -c 16 <&3`)
 	return bytes.HasSuffix(http, []byte("d5:filesdee")) && len(udp) == 16 && string(udp[4:8]) == "abcd"
 }
+
+// askFrom asks the tracker at argv[2] from the address argv[1], with a socket
+// that hears nobody else.
+const askFrom = `
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 0))
+s.connect((sys.argv[2], 6969))
+s.settimeout(3)
+s.send(bytes.fromhex("0000041727101980") + bytes(4) + b"abcd")
+sys.stdout.buffer.write(s.recv(100))
+`
+
+// TestAskedAddress asks a tracker that listens on every address at each of
+// several, of both families, from yet another one: the answer has to come from
+// the address that was asked, or it is not heard.
+func TestAskedAddress(t *testing.T) {
+	need(t, "python3", "python3")
+	ns := ownAddresses(t)
+	p := start(t, exec.Command("ip", "netns", "exec", ns, tracker(t)))
+	if !await(time.Now().Add(startLimit), p, func() bool { return answersFrom(t, ns, netip.MustParseAddrPort("127.0.0.1:6969")) }) {
+		t.Fatal("it does not answer")
+	}
+	for _, tt := range [][2]string{
+		{"127.0.0.1", "10.0.0.5"}, {"127.0.0.1", "192.168.0.1"}, {"10.0.0.5", "192.168.0.1"}, {"::1", "2001:db8::1"}, {"2001:db8::1", "::1"},
+	} {
+		out, err := exec.Command("ip", "netns", "exec", ns, "python3", "-c", askFrom, tt[0], tt[1]).CombinedOutput()
+		if err != nil || len(out) != 16 || string(out[4:8]) != "abcd" {
+			t.Errorf("%s asked %s: %q, %v", tt[0], tt[1], out, err)
+		}
+	}
+}
