@@ -28,9 +28,10 @@ const exitSystem = 111
 
 // gcPercent is how much garbage may pile up, in percent of what is in use.
 // Nearly all data lies outside of the collector's heap, which holds a few
-// megabytes at most: to collect twice as often as usual costs next to nothing,
-// and Go's least target, 4 MB for 100 percent, would all be garbage on a router.
-const gcPercent = 50
+// megabytes at most: to collect four times as often as usual costs next to
+// nothing, and Go's least target, 4 MB for 100 percent, would all be garbage on
+// a router.
+const gcPercent = 25
 
 func main() {
 	if os.Getenv("GOGC") == "" {

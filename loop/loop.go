@@ -322,6 +322,7 @@ func (s *Server) keepTime(k *timekeeper) {
 		pause := k.step()
 		if now := s.cfg.Now(); now-closed >= closeEvery {
 			closed = now
+			s.cfg.Store.Trim()
 			for _, t := range s.tcp {
 				t.closeIdle()
 			}

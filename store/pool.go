@@ -53,8 +53,8 @@ func (p *pool) remove(i uint32) (moved uint32, ok bool) {
 		copy(p.at(i), p.at(moved))
 	}
 	// A swarm that grows passes through all sizes, and what each size kept
-	// would add up until the next sweep. One call for a page or for an item
-	// that is larger than one is little beside moving the items.
+	// would add up. One call for a page or for an item that is larger than
+	// one is little beside moving the items; what is less waits for Trim.
 	if int(p.high-p.n)*p.size >= pageLen {
 		p.trim()
 	}
@@ -67,20 +67,21 @@ func (p *pool) trim() {
 	if p.high == p.n {
 		return
 	}
+	high := p.high
 	p.high = p.n
 	used := int((p.n + 1<<p.shift - 1) >> p.shift)
 	for i := max(used, 1); i < len(p.chunks); i++ {
 		unmapMemory(p.chunks[i])
 		p.chunks[i] = nil
 	}
-	if used == 0 {
-		p.chunks = p.chunks[:1]
-		dropPages(p.chunks[0])
-		return
+	p.chunks = p.chunks[:max(used, 1)]
+	chunk := p.chunks[max(used, 1)-1]
+	begin := max(used, 1) - 1 // number of that chunk
+	left := roundToPage((int(p.n) - begin<<p.shift) * p.size)
+	was := roundToPage(min((int(high)-begin<<p.shift)*p.size, len(chunk)))
+	if left < was {
+		dropPages(chunk[left:was])
 	}
-	p.chunks = p.chunks[:used]
-	last := int(p.n-1)&(1<<p.shift-1) + 1
-	dropPages(p.chunks[used-1][roundToPage(last*p.size):])
 }
 
 // roundToPage returns n rounded up to whole pages.

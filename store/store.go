@@ -232,6 +232,18 @@ func (s *Store) SweepStep(now Minute) bool {
 	return s.swept == 0
 }
 
+// Trim gives memory back that came free since it was called last. It is meant
+// to be called every second: swarms that grow or shrink leave a page here and
+// there, and to give back each at once would cost more than it is worth.
+func (s *Store) Trim() {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.Lock()
+		sh.trimPools()
+		sh.Unlock()
+	}
+}
+
 // Totals returns how many torrents, seeders and leechers there are.
 func (s *Store) Totals() (torrents, seeders, leechers int) {
 	for i := range s.shards {

@@ -132,6 +132,12 @@ func (sh *shard) sweepSet(v *setView, w *sweeper, now Minute) (more bool) {
 // trim gives memory that is no longer used back to the system.
 func (sh *shard) trim() {
 	sh.tab.trim()
+	sh.trimPools()
+}
+
+// trimPools gives back the pages behind the last item of each pool. For pools
+// that have not shrunk it costs a comparison.
+func (sh *shard) trimPools() {
 	for class := 1; class < len(sh.records); class++ {
 		sh.records[class].trim()
 	}
