@@ -17,8 +17,8 @@ const (
 
 	// spreadBlocks is how many neighbours a full block of the largest size
 	// shares its peers with before there is one more block. More of them
-	// means fuller blocks and more bytes to move: 32 are some 100 kB.
-	spreadBlocks = 32
+	// means fuller blocks and more bytes to move: 64 are some 200 kB.
+	spreadBlocks = 64
 )
 
 // A set is the peers of a large swarm that are of one family and all leechers
@@ -276,7 +276,7 @@ func (v *setView) share(lo, hi, count, n int) {
 	}
 	for ; hi-lo < count; hi++ {
 		if len(v.dir) == cap(v.dir) {
-			v.dir = slices.Grow(v.dir, len(v.dir)/2+1) // append's quarters leave more garbage
+			v.dir = slices.Grow(v.dir, len(v.dir)+1) // append's quarters leave more garbage
 		}
 		v.dir = slices.Insert(v.dir, hi, blockRef{at: v.sh.addBlock(blockClasses-1, v.owner), class: blockClasses - 1, low: v.dir[hi-1].low})
 	}
