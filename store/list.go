@@ -109,20 +109,16 @@ func (l *list) private(lo, hi int) (n int) {
 // within a part says nothing.
 
 // arrange moves the last peer of a list of which the others are in two parts
-// to its part, and returns where it is now.
-func (l *list) arrange() int {
-	last := l.len() - 1
-	if l.seeder(last) {
-		return last
+// to its part.
+func (l *list) arrange() {
+	if last := l.len() - 1; !l.seeder(last) {
+		l.swap(l.leechers()-1, last)
 	}
-	at := l.leechers() - 1
-	l.swap(at, last)
-	return at
 }
 
 // restamp gives peer i a new stamp, moves it to the other part if it became
-// or ceased to be a seeder, and returns where it is now.
-func (l *list) restamp(i int, stamp byte) int {
+// or ceased to be a seeder.
+func (l *list) restamp(i int, stamp byte) {
 	if at := l.leechers(); l.seeder(i) != (stamp&stampSeeder != 0) {
 		if !l.seeder(i) {
 			at-- // the last leecher's place becomes the first seeder's
@@ -131,7 +127,6 @@ func (l *list) restamp(i int, stamp byte) int {
 		i = at
 	}
 	l.stamps[i] = stamp
-	return i
 }
 
 // drop closes the gap that removing peer i leaves, so that the last place is

@@ -127,13 +127,12 @@ func (r record) shrink(width, gone int) {
 	r[recordN6] -= byte(gone)
 }
 
-// add adds a peer that is not in the record and returns its index. There must
-// be room.
-func (r record) add(c []byte, stamp byte) int {
+// add adds a peer that is not in the record. There must be room.
+func (r record) add(c []byte, stamp byte) {
 	r.grow(len(c))
 	l := r.list(len(c))
 	l.put(l.len()-1, c, stamp)
-	return l.arrange()
+	l.arrange()
 }
 
 // remove removes a family's peer i.
