@@ -73,7 +73,7 @@ func newTCPReactor(r *reactor, q *quota, idle time.Duration) *tcpReactor {
 
 // OnOpen implements [gnet.EventHandler].
 func (t *tcpReactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
-	src := sourceTCP(g.RemoteAddr())
+	src := sourceOf(g.RemoteAddr())
 	t.stats.Inc(stats.TCPAccepts, familyOf(src.Addr()))
 	if !t.quota.take() {
 		t.stats.Inc(stats.TCPRefused, familyOf(src.Addr()))
@@ -255,13 +255,15 @@ func (t *tcpReactor) closeOverdue(context.Context) error {
 	return nil
 }
 
-// sourceTCP returns a as an address without a zone; IPv4 is IPv4, whichever
-// socket it came through.
-func sourceTCP(a net.Addr) netip.AddrPort {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
+// sourceOf returns the address gnet has for a client, without a zone; IPv4 is
+// IPv4, whichever socket it came through.
+func sourceOf(a net.Addr) netip.AddrPort {
+	var at netip.AddrPort
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		at = a.AddrPort()
+	case *net.UDPAddr:
+		at = a.AddrPort()
 	}
-	addr, _ := netip.AddrFromSlice(tcp.IP)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(tcp.Port))
+	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
 }

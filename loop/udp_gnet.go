@@ -1,9 +1,6 @@
 package loop
 
 import (
-	"net"
-	"net/netip"
-
 	"github.com/panjf2000/gnet/v2"
 
 	"tracker/stats"
@@ -21,7 +18,7 @@ type gnetUDPReactor struct {
 // OnTraffic implements [gnet.EventHandler]: one call is one datagram.
 func (u *gnetUDPReactor) OnTraffic(g gnet.Conn) gnet.Action {
 	pkt, err := g.Next(-1) // borrowed until we return
-	src := sourceUDP(g.RemoteAddr())
+	src := sourceOf(g.RemoteAddr())
 	if err != nil || !src.IsValid() {
 		return gnet.None
 	}
@@ -32,15 +29,4 @@ func (u *gnetUDPReactor) OnTraffic(g gnet.Conn) gnet.Action {
 		u.stats.Inc(stats.UDPSendErrors, familyOf(src.Addr()))
 	}
 	return gnet.None
-}
-
-// sourceUDP returns a as an address without a zone; IPv4 is IPv4, whichever
-// socket it came through.
-func sourceUDP(a net.Addr) netip.AddrPort {
-	udp, ok := a.(*net.UDPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	addr, _ := netip.AddrFromSlice(udp.IP)
-	return netip.AddrPortFrom(addr.Unmap(), uint16(udp.Port))
 }
