@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"perf/load":        {"perf", "proto", "store", xsys},
 	"perf/memory":      {"perf", "proto", "store", xsys},
 	"perf/compare":     {"perf", "proto", "store", xsys},
+	"perf/routersim":   {"perf", xsys},
 }
 
 // banned lists standard packages that have no place in a package, with what

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,7 @@ type Command struct {
 	Probe     uint32 // number of a torrent that it serves
 	CPU       int    // it runs on this one alone; negative for any
 	Env       []string
+	Wrap      []string // a command that becomes the tracker, given its path and flags
 }
 
 // Start runs the tracker on a free port for UDP and TCP and returns when it
@@ -64,7 +66,9 @@ func (c Command) Start() (*Server, error) {
 	if c.Whitelist != "" {
 		args = append(args, "-w", c.Whitelist)
 	}
-	s := &Server{Addr: netip.AddrPortFrom(c.Addr, port), cmd: exec.Command(path, args...)}
+	s := &Server{Addr: netip.AddrPortFrom(c.Addr, port)}
+	argv := slices.Concat(c.Wrap, []string{path}, args)
+	s.cmd = exec.Command(argv[0], argv[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	s.cmd.Env = append(os.Environ(), c.Env...)
 	s.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
@@ -85,6 +89,17 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 func (s *Server) Stop() {
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
+}
+
+// End asks the process to end and waits for it, until limit has passed; then
+// it is killed. It returns how the process ended, if not with exit code 0.
+func (s *Server) End(limit time.Duration) error {
+	if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		return err
+	}
+	late := time.AfterFunc(limit, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	return s.cmd.Wait()
 }
 
 // await asks for torrent probe until it gets a whole answer.
