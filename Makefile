@@ -53,13 +53,18 @@ compare: build ## CPU per request beside opentracker and the floor of the system
 router-sim: build ## a minute of UDP and of HTTP with 5 % of a core and 24 MB, beside opentracker; needs root
 	$(GO) run ./perf/routersim -tracker ./tracker -peer opentracker
 
+profile: ## where the CPU time goes under load; writes perf/cpu.pgo, which build uses
+	CGO_ENABLED=0 $(GO) build -trimpath -tags profile -o dist/tracker-profile .
+	$(GO) run ./perf/profile -tracker dist/tracker-profile -o perf/cpu.pgo
+	$(GO) tool pprof -top -nodecount 40 perf/cpu.pgo
+
 bench: ## the benchmarks beside the code
 	$(GO) test -run '^$$' -bench . ./...
 
 clean: ## remove what was built
-	rm -f tracker
+	rm -rf tracker dist
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build test check lint cross fuzz memory compare router-sim bench clean help
+.PHONY: build test check lint cross fuzz memory compare router-sim profile bench clean help

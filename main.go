@@ -37,7 +37,14 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	os.Exit(run(os.Args[1:]))
+	stop, err := startProfile()
+	if err != nil {
+		logf("%v", err)
+		os.Exit(config.ExitCode)
+	}
+	code := run(os.Args[1:])
+	stop()
+	os.Exit(code)
 }
 
 // run is the whole program. It returns the exit code.

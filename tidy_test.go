@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"perf/memory":      {"perf", "proto", "store", xsys},
 	"perf/compare":     {"perf", "proto", "store", xsys},
 	"perf/routersim":   {"perf", xsys},
+	"perf/profile":     {"perf"},
 }
 
 // banned lists standard packages that have no place in a package, with what
