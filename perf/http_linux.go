@@ -19,11 +19,11 @@ const maxDepth = 16
 // the answers, from one thread with epoll. Its exported fields may be changed
 // between runs. It belongs to one goroutine.
 //
-// Without KeepAlive, each request has a connection of its own. With it, each
-// connection carries one request after the other, or up to Depth at a time;
-// what comes from a connection comes from its address, whichever source the
-// requests name. A connection that the tracker closes is opened again, and
-// the unanswered requests on it are lost.
+// Without KeepAlive, each request has a connection of its own, from the source
+// it names. With it, each connection carries one request after the other, or
+// up to Depth at a time, and all of them come from the source of the first.
+// A connection that the tracker closes is opened again, and the unanswered
+// requests on it are lost.
 type HTTP struct {
 	Limits
 	KeepAlive bool
@@ -36,7 +36,6 @@ type HTTP struct {
 	conns   []conn
 	ready   []int32 // connections that can take a request
 	out     int     // requests outstanding
-	opened  int     // connections so far, to spread them over the sources
 	events  [batchLen]unix.EpollEvent
 	res     *Result
 	last    int64 // ns, of the last answer
@@ -74,8 +73,8 @@ func (h *HTTP) Close() {
 	_ = unix.Close(h.ep)
 }
 
-// Run implements [Generator]. It returns [ErrSilent], or what the system said,
-// and with each what was counted until then.
+// Run implements [Generator]. It returns [ErrSilent], [ErrSource], or what the
+// system said, and with each what was counted until then.
 func (h *HTTP) Run(next func(*Request) bool) (*Result, error) {
 	h.reset()
 	p := newPacer(&h.Limits, next)
@@ -133,10 +132,17 @@ func (h *HTTP) issue(p *pacer, now int64) error {
 		i := h.ready[len(h.ready)-1]
 		c := &h.conns[i]
 		var r Request
+		var from uint32 // the source of the first
 		for len(c.due) < h.Depth {
 			due, ok := p.take(now, &r)
 			if !ok {
 				break
+			}
+			if int(r.Source) >= len(h.sources) {
+				return ErrSource
+			}
+			if len(c.due) == 0 {
+				from = r.Source
 			}
 			c.out = appendHTTP(c.out, &r, h.host, h.KeepAlive)
 			c.due, c.sent = append(c.due, due), now
@@ -149,7 +155,7 @@ func (h *HTTP) issue(p *pacer, now int64) error {
 		c.isReady = false
 		h.ready = h.ready[:len(h.ready)-1]
 		if c.fd < 0 {
-			if err := h.dial(i); err != nil {
+			if err := h.dial(i, h.sources[from]); err != nil {
 				return err
 			}
 		}
@@ -167,19 +173,17 @@ func (h *HTTP) wait(p *pacer, now int64) int {
 	return int(min(max(p.untilDue(now)-time.Millisecond, 0)/time.Millisecond, most))
 }
 
-// dial opens connection i from the next source.
-func (h *HTTP) dial(i int32) error {
+// dial opens connection i from an address.
+func (h *HTTP) dial(i int32, source netip.Addr) error {
 	fd, err := unix.Socket(family(h.target.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
-	from := netip.AddrPortFrom(h.sources[h.opened%len(h.sources)], 0)
-	h.opened++
 	// Without this option, bind picks the port and the number of connections
 	// is that of free ports, not of pairs of ports and addresses.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr(from)))
+	err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0))))
 	if err == nil {
 		if err = unix.Connect(fd, sockaddr(h.target)); err == unix.EINPROGRESS {
 			err = nil

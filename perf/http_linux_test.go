@@ -68,7 +68,7 @@ func TestHTTP(t *testing.T) {
 		{name: "closed now and then", requests: 10, keepAlive: true, depth: 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h, err := OpenHTTP(startHTTP(t, tt.requests), Sources4(16))
+			h, err := OpenHTTP(startHTTP(t, tt.requests), Sources4(256))
 			if err != nil {
 				t.Fatal(err)
 			}

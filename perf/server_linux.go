@@ -34,15 +34,29 @@ type Server struct {
 	out  bytes.Buffer
 }
 
-// Command says how to start a tracker that takes opentracker's flags.
+// Command says how to start a tracker.
 type Command struct {
-	Path      string // looked for in PATH if it has no slash
-	Addr      netip.Addr
-	Whitelist string // name of the list, or "" for none
-	Probe     uint32 // number of a torrent that it serves
-	CPU       int    // it runs on this one alone; negative for any
-	Env       []string
-	Wrap      []string // a command that becomes the tracker, given its path and flags
+	Path  string // looked for in PATH if it has no slash
+	Addr  netip.Addr
+	Args  func(at netip.AddrPort) []string // nil for the flags of opentracker
+	HTTP  bool                             // it has no UDP, and is probed over HTTP
+	Probe uint32                           // number of a torrent that it serves
+	CPUs  []int                            // it runs on these alone; none for any
+	Env   []string
+	Wrap  []string // a command that becomes the tracker, given its path and flags
+}
+
+// OpentrackerArgs returns the flags of opentracker, which ours takes, too, for
+// UDP and TCP at one address and the name of a whitelist, or "" for none.
+func OpentrackerArgs(list string) func(netip.AddrPort) []string {
+	return func(at netip.AddrPort) []string {
+		p := strconv.Itoa(int(at.Port()))
+		args := []string{"-i", at.Addr().String(), "-p", p, "-P", p}
+		if list != "" {
+			args = append(args, "-w", list)
+		}
+		return args
+	}
 }
 
 // Start runs the tracker on a free port for UDP and TCP and returns when it
@@ -61,21 +75,23 @@ func (c Command) Start() (*Server, error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, err
 	}
-	p := strconv.Itoa(int(port))
-	args := []string{"-i", c.Addr.String(), "-p", p, "-P", p}
-	if c.Whitelist != "" {
-		args = append(args, "-w", c.Whitelist)
+	if c.Args == nil {
+		c.Args = OpentrackerArgs("")
 	}
-	s := &Server{Addr: netip.AddrPortFrom(c.Addr, port)}
-	argv := slices.Concat(c.Wrap, []string{path}, args)
-	s.cmd = exec.Command(argv[0], argv[1:]...)
+	at := netip.AddrPortFrom(c.Addr, port)
+	argv := slices.Concat(c.Wrap, []string{path}, c.Args(at))
+	s := &Server{Addr: at, cmd: exec.Command(argv[0], argv[1:]...)}
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	s.cmd.Env = append(os.Environ(), c.Env...)
 	s.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	if err := startOn(s.cmd, c.CPU); err != nil {
+	if err := startOn(s.cmd, c.CPUs); err != nil {
 		return nil, err
 	}
-	if err := s.await(c.Probe); err != nil {
+	ask := s.ask
+	if c.HTTP {
+		ask = s.askHTTP
+	}
+	if err := s.await(ask, c.Probe); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("%w: %s: %w\n%s", ErrStart, path, err, s.out.Bytes())
 	}
@@ -102,11 +118,15 @@ func (s *Server) End(limit time.Duration) error {
 	return s.cmd.Wait()
 }
 
+// Said returns what the tracker has written to its standard output and error.
+// It may be called after Stop only.
+func (s *Server) Said() []byte { return s.out.Bytes() }
+
 // await asks for torrent probe until it gets a whole answer.
-func (s *Server) await(probe uint32) error {
+func (s *Server) await(ask func(probe uint32) error, probe uint32) error {
 	deadline := time.Now().Add(startLimit)
 	for {
-		err := s.ask(probe)
+		err := ask(probe)
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
@@ -152,29 +172,62 @@ func (s *Server) ask(probe uint32) error {
 	return nil
 }
 
-// startOn starts cmd on one cpu, or anywhere if cpu is negative. The child
+// askHTTP joins torrent probe and leaves it, over a connection each.
+func (s *Server) askHTTP(probe uint32) error {
+	h, err := OpenHTTP(s.Addr, []netip.Addr{s.Addr.Addr()})
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	h.Limits = Limits{Window: 1, Timeout: 500 * time.Millisecond}
+	events := []proto.Event{proto.EventStarted, proto.EventStopped}
+	res, err := h.Run(func(r *Request) bool {
+		if len(events) == 0 {
+			return false
+		}
+		*r = Request{Kind: Announce, Torrent: probe, Port: 1024, Event: events[0]}
+		events = events[1:]
+		return true
+	})
+	if err == nil && res.Answered < 2 {
+		err = fmt.Errorf("%d of 2 requests answered, %d refused", res.Answered, res.Refused)
+	}
+	return err
+}
+
+// startOn starts cmd on cpus, or anywhere if there are none. The child
 // inherits the affinity of the thread that forks it.
-func startOn(cmd *exec.Cmd, cpu int) error {
-	if cpu < 0 {
+func startOn(cmd *exec.Cmd, cpus []int) error {
+	if len(cpus) == 0 {
 		return cmd.Start()
 	}
 	var old unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &old); err != nil {
 		return os.NewSyscallError("sched_getaffinity", err)
 	}
-	if err := Pin(cpu); err != nil {
+	if err := Pin(cpus...); err != nil {
 		return err
 	}
 	defer func() { _ = unix.SchedSetaffinity(0, &old) }()
 	return cmd.Start()
 }
 
-// Pin binds the calling thread to one cpu; the caller has locked its
-// goroutine to the thread.
-func Pin(cpu int) error {
+// Pin binds the calling thread to cpus; the caller has locked its goroutine
+// to the thread.
+func Pin(cpus ...int) error {
 	var set unix.CPUSet
-	set.Set(cpu)
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
 	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &set))
+}
+
+// ThreadCPU returns the time the calling thread has computed, in user and
+// system mode.
+func ThreadCPU() (time.Duration, error) {
+	var ts unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
+	return time.Duration(ts.Nano()), os.NewSyscallError("clock_gettime", err)
 }
 
 // Memory is what a process occupies, in bytes.

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 
 func testCommand(kind string) Command {
 	return Command{
-		Path: os.Args[0], Addr: netip.MustParseAddr("127.0.0.1"), CPU: 0,
+		Path: os.Args[0], Addr: netip.MustParseAddr("127.0.0.1"), CPUs: []int{0},
 		Env: []string{"PERF_TEST_SERVER=" + kind},
 	}
 }

@@ -125,7 +125,7 @@ func (s *sweep) measure(path string, listed bool, after time.Duration) ([]row, e
 		addr, sources = netip.IPv6Loopback(), perf.Sources6(sourceCount)
 	}
 	srv, err := perf.Command{
-		Path: path, Addr: addr, Whitelist: list, Probe: warmTorrents + last.torrents - 1, CPU: -1,
+		Path: path, Addr: addr, Args: perf.OpentrackerArgs(list), Probe: warmTorrents + last.torrents - 1,
 	}.Start()
 	if err != nil {
 		return nil, err
