@@ -38,7 +38,8 @@ var arrows = map[string][]string{
 	"perf":             {"proto", "store", xsys},
 	"perf/load":        {"perf", "proto", "store", xsys},
 	"perf/memory":      {"perf", "proto", "store", xsys},
-	"perf/compare":     {"perf", "proto", "store", xsys},
+	"perf/compare":     {"perf", "perf/floor", "proto", "store", xsys},
+	"perf/floor":       {gnet}, // what HTTP over gnet costs at least
 	"perf/routersim":   {"perf", xsys},
 	"perf/profile":     {"perf"},
 }

@@ -38,24 +38,28 @@ type Server struct {
 type Command struct {
 	Path  string // looked for in PATH if it has no slash
 	Addr  netip.Addr
-	Args  func(at netip.AddrPort) []string // nil for the flags of opentracker
-	HTTP  bool                             // it has no UDP, and is probed over HTTP
-	Probe uint32                           // number of a torrent that it serves
-	CPUs  []int                            // it runs on these alone; none for any
+	Args  Args   // nil for those of opentracker without a whitelist
+	HTTP  bool   // it has no UDP, and is probed over HTTP
+	Probe uint32 // number of a torrent that it serves
+	CPUs  []int  // it runs on these alone; none for any
 	Env   []string
 	Wrap  []string // a command that becomes the tracker, given its path and flags
 }
 
+// Args returns a tracker's arguments for serving at an address. It may write
+// the tracker a configuration first.
+type Args func(at netip.AddrPort) ([]string, error)
+
 // OpentrackerArgs returns the flags of opentracker, which ours takes, too, for
 // UDP and TCP at one address and the name of a whitelist, or "" for none.
-func OpentrackerArgs(list string) func(netip.AddrPort) []string {
-	return func(at netip.AddrPort) []string {
+func OpentrackerArgs(list string) Args {
+	return func(at netip.AddrPort) ([]string, error) {
 		p := strconv.Itoa(int(at.Port()))
 		args := []string{"-i", at.Addr().String(), "-p", p, "-P", p}
 		if list != "" {
 			args = append(args, "-w", list)
 		}
-		return args
+		return args, nil
 	}
 }
 
@@ -79,7 +83,11 @@ func (c Command) Start() (*Server, error) {
 		c.Args = OpentrackerArgs("")
 	}
 	at := netip.AddrPortFrom(c.Addr, port)
-	argv := slices.Concat(c.Wrap, []string{path}, c.Args(at))
+	args, err := c.Args(at)
+	if err != nil {
+		return nil, err
+	}
+	argv := slices.Concat(c.Wrap, []string{path}, args)
 	s := &Server{Addr: at, cmd: exec.Command(argv[0], argv[1:]...)}
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	s.cmd.Env = append(os.Environ(), c.Env...)

@@ -2,72 +2,70 @@ package main
 
 import (
 	"fmt"
-	"slices"
+	"io"
 )
 
-// printTable prints one row a contender, in Markdown.
-func printTable(s scenario, cs []*contender) {
-	fmt.Printf("\n### %s\n\n", s.title)
-	fmt.Println("| | CPU µs | × peer | × floor | a second | p50 µs | p99 µs | p99.9 µs | lost % | RSS kB |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-	for _, c := range cs {
-		fmt.Printf("| %s | %s | %s | %s | %s | %s | %s | %s | %s | %d |\n", c.name,
-			spread("%.2f", c.column(func(r round) float64 { return r.cpu })),
-			ratio(c, find(cs, func(c *contender) bool { return c.peer })),
-			ratio(c, find(cs, func(c *contender) bool { return c.floor })),
-			spread("%.0f", c.column(func(r round) float64 { return r.perSecond })),
-			spread("%.0f", c.column(func(r round) float64 { return r.p50 })),
-			spread("%.0f", c.column(func(r round) float64 { return r.p99 })),
-			spread("%.0f", c.column(func(r round) float64 { return r.p999 })),
-			spread("%.3f", c.column(func(r round) float64 { return 100 * r.lost })),
-			c.memory.RSS>>10)
+// ours and debians are the keys of the two that all others are held against.
+const (
+	ours    = "tracker"
+	debians = "opentracker"
+)
+
+// print writes one row a server, in Markdown, and what the generator needed.
+func (r *result) print(w io.Writer) {
+	fmt.Fprintf(w, "\n### %s\n\n", r.Title)
+	fmt.Fprintln(w, "| | CPU µs | tracker's × this | × opentracker | × floor | a second | p50 µs | p99 µs | p99.9 µs | lost % | bytes | RSS kB |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	for _, c := range r.Runs {
+		_, bytes, _ := summary(c.column(answerBytes))
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.0f | %d |\n", c.Title,
+			spread("%.2f", c.column(cpu)),
+			spread("%.2f", ratios(r.run(ours), c, cpu)),
+			spread("%.2f", ratios(c, r.run(debians), cpu)),
+			spread("%.2f", ratios(c, r.floor(), cpu)),
+			spread("%.0f", c.column(perSecond)),
+			spread("%.0f", c.column(p50)),
+			spread("%.0f", c.column(p99)),
+			spread("%.0f", c.column(p999)),
+			spread("%.3f", c.column(lost)),
+			bytes, c.Memory.RSS>>10)
+	}
+	fmt.Fprint(w, "\nGenerator, CPU µs a request:")
+	for i, c := range r.Runs {
+		_, mid, _ := summary(c.column(generator))
+		fmt.Fprintf(w, "%s %s %.2f", separator(i, ","), c.Title, mid)
+	}
+	fmt.Fprintln(w, ".")
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "\n%s\n", n)
 	}
 }
 
-// find returns the first contender that is meant, or nil.
-func find(cs []*contender, is func(*contender) bool) *contender {
-	if i := slices.IndexFunc(cs, is); i >= 0 {
-		return cs[i]
+// separator returns s but before the first of a list.
+func separator(i int, s string) string {
+	if i == 0 {
+		return ""
 	}
-	return nil
+	return s
 }
 
-// column returns one number of every round.
-func (c *contender) column(of func(round) float64) []float64 {
-	var v []float64
-	for _, r := range c.rounds {
-		v = append(v, of(r))
+// printProcesses writes what was learnt of idle servers and of the collector.
+func printProcesses(w io.Writer, all []process) {
+	if len(all) == 0 {
+		return
 	}
-	return v
+	fmt.Fprintln(w, "\n### Idle process, and the collector under full load")
+	fmt.Fprintln(w, "\n| | idle RSS kB | collector, % of CPU, UDP | HTTP, a connection each |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|")
+	for _, p := range all {
+		fmt.Fprintf(w, "| %s | %d | %s | %s |\n", p.Title, p.Idle>>10, percent(p.GCUDP), percent(p.GCHTTP))
+	}
 }
 
-// ratio returns the CPU time of c to that of o, taken round by round: what
-// slows the machine down for a while slows both.
-func ratio(c, o *contender) string {
-	if o == nil || c == o {
+// percent prints a share, or a dash if it was not measured.
+func percent(share *float64) string {
+	if share == nil {
 		return "–"
 	}
-	var v []float64
-	for i := range c.rounds {
-		v = append(v, c.rounds[i].cpu/o.rounds[i].cpu)
-	}
-	return spread("%.2f", v)
-}
-
-// spread prints the median of v, with the least and most if there are more.
-func spread(format string, v []float64) string {
-	low, mid, high := summary(v)
-	text := fmt.Sprintf(format, mid)
-	if len(v) > 1 {
-		text += fmt.Sprintf(" ("+format+"–"+format+")", low, high)
-	}
-	return text
-}
-
-// summary returns the least, the median and the most of v, which has one
-// element or more. The median of an even number is the mean of the middle two.
-func summary(v []float64) (low, mid, high float64) {
-	v = slices.Sorted(slices.Values(v))
-	n := len(v)
-	return v[0], (v[(n-1)/2] + v[n/2]) / 2, v[n-1]
+	return fmt.Sprintf("%.2f", 100**share)
 }
