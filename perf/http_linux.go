@@ -92,8 +92,8 @@ func (h *HTTP) Run(next func(*Request) bool) (*Result, error) {
 		if err != nil && err != unix.EINTR {
 			return h.res, os.NewSyscallError("epoll_wait", err)
 		}
-		for _, e := range h.events[:max(n, 0)] {
-			h.event(e.Fd)
+		for j := range h.events[:max(n, 0)] {
+			h.event(&h.events[j])
 		}
 		if now = nanotime(); now-scanned > int64(h.Timeout)/8 {
 			scanned = now
@@ -154,12 +154,11 @@ func (h *HTTP) issue(p *pacer, now int64) error {
 		}
 		c.isReady = false
 		h.ready = h.ready[:len(h.ready)-1]
-		if c.fd < 0 {
-			if err := h.dial(i, h.sources[from]); err != nil {
-				return err
-			}
+		if c.fd >= 0 {
+			h.write(c)
+		} else if err := h.dial(i, h.sources[from]); err != nil {
+			return err
 		}
-		h.write(c)
 	}
 	return nil
 }
@@ -173,7 +172,7 @@ func (h *HTTP) wait(p *pacer, now int64) int {
 	return int(min(max(p.untilDue(now)-time.Millisecond, 0)/time.Millisecond, most))
 }
 
-// dial opens connection i from an address.
+// dial opens connection i from an address and writes to it.
 func (h *HTTP) dial(i int32, source netip.Addr) error {
 	fd, err := unix.Socket(family(h.target.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -182,7 +181,9 @@ func (h *HTTP) dial(i int32, source netip.Addr) error {
 	// Without this option, bind picks the port and the number of connections
 	// is that of free ports, not of pairs of ports and addresses.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if h.Depth > 1 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
 	err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0))))
 	if err == nil {
 		if err = unix.Connect(fd, sockaddr(h.target)); err == unix.EINPROGRESS {
@@ -190,16 +191,20 @@ func (h *HTTP) dial(i int32, source netip.Addr) error {
 		}
 		err = os.NewSyscallError("connect", err)
 	}
-	if err == nil {
-		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: i}
-		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(h.ep, unix.EPOLL_CTL_ADD, fd, &e))
-	}
 	if err != nil {
 		_ = unix.Close(fd)
 		return err
 	}
-	h.conns[i].fd = fd
-	return nil
+	// On this machine the connection is there by now, as a rule, and takes the
+	// request at once. Then there is nothing to wait for but the answer.
+	c := &h.conns[i]
+	c.fd = fd
+	h.write(c)
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: i}
+	if len(c.out) > 0 || h.KeepAlive {
+		e.Events |= unix.EPOLLOUT
+	}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(h.ep, unix.EPOLL_CTL_ADD, fd, &e))
 }
 
 // write hands the kernel what it takes. The rest waits for the next event;
@@ -214,14 +219,15 @@ func (h *HTTP) write(c *conn) {
 	}
 }
 
-// event reads what connection i has for us and writes what it waits for.
-func (h *HTTP) event(i int32) {
+// event reads what a connection has for us and writes what it waits for.
+func (h *HTTP) event(e *unix.EpollEvent) {
+	i := e.Fd
 	c := &h.conns[i]
 	if c.fd < 0 {
 		return // closed by an earlier event of this batch
 	}
 	h.write(c)
-	eof := h.read(c)
+	eof := h.read(c, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
 	now := nanotime()
 	for len(c.due) > 0 {
 		n, good := answerLen(c.in, eof)
@@ -242,12 +248,14 @@ func (h *HTTP) event(i int32) {
 	}
 }
 
-// read reads until there is no more and reports whether the connection ended.
-func (h *HTTP) read(c *conn) (eof bool) {
+// read reads what there is and reports whether the connection ended. Less than
+// there was room for is all there is; what comes after makes a new event.
+func (h *HTTP) read(c *conn, ended bool) (eof bool) {
 	if c.in == nil {
 		c.in = make([]byte, 0, httpBuffer)
 	}
 	for len(c.in) < httpBuffer {
+		room := httpBuffer - len(c.in)
 		n, err := unix.Read(c.fd, c.in[len(c.in):httpBuffer])
 		if err == unix.EAGAIN || err == unix.EINTR {
 			return false
@@ -256,6 +264,9 @@ func (h *HTTP) read(c *conn) (eof bool) {
 			return true
 		}
 		c.in = c.in[:len(c.in)+n]
+		if n < room && !ended {
+			return false
+		}
 	}
 	return false
 }
