@@ -13,8 +13,8 @@ import (
 type contender struct {
 	*run
 	program *program
-	cpus    []int // of the server
-	loads   []int // of the generators, one a CPU; none for one generator anywhere
+	cpus    cpuList // of the server; none for any
+	loads   cpuList // of the generators, one a CPU; none for one generator anywhere
 
 	srv  *perf.Server
 	gens []lane
@@ -48,7 +48,13 @@ func (c *contender) start(s *scenario, list string) (err error) {
 			return err
 		}
 	}
-	for i := range max(1, len(c.loads)) {
+	// All generators together keep the server as busy as one would, and one of
+	// two CPUs twice as much.
+	lanes := min(max(1, len(c.loads)), s.limits.Window)
+	limits := s.limits
+	limits.Window = max(1, limits.Window*max(1, len(c.cpus))/lanes)
+	limits.Rate /= float64(lanes)
+	for i := range lanes {
 		w := s.work
 		if err := w.Init(); err != nil {
 			return err
@@ -61,6 +67,7 @@ func (c *contender) start(s *scenario, list string) (err error) {
 		if err != nil {
 			return err
 		}
+		*g.Bounds() = limits
 		c.gens = append(c.gens, lane{g, &w})
 	}
 	return nil
@@ -159,7 +166,7 @@ func (c *contender) measure(slice time.Duration) (round, error) {
 	us := func(q float64) float64 { return float64(res.Latency.Quantile(q).Nanoseconds()) / 1e3 }
 	per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(res.Answered) }
 	return round{
-		CPU: per(after - before), Generator: per(own), PerSecond: res.PerSecond(),
+		CPU: per(after - before), Generator: per(own), Busy: own.Seconds() / res.Elapsed.Seconds() / float64(len(c.gens)), PerSecond: res.PerSecond(),
 		P50: us(0.5), P99: us(0.99), P999: us(0.999),
 		Lost:  float64(res.Lost+res.Refused) / float64(res.Sent),
 		Bytes: float64(res.Bytes) / float64(res.Answered+res.Refused),

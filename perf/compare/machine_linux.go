@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -68,6 +69,27 @@ func commit() string {
 		c += "+"
 	}
 	return c
+}
+
+// A cpuList is a flag: numbers of CPUs, separated by commas.
+type cpuList []int
+
+// String implements [flag.Value].
+func (l *cpuList) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(*l), " ", ","), "[]")
+}
+
+// Set implements [flag.Value].
+func (l *cpuList) Set(text string) error {
+	*l = nil
+	for _, f := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' }) {
+		n, err := strconv.Atoi(f)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q is no CPU", f)
+		}
+		*l = append(*l, n)
+	}
+	return nil
 }
 
 // programNames lists what -with takes.

@@ -75,7 +75,8 @@ type options struct {
 	listed, install           bool
 	rounds                    int
 	slice                     time.Duration
-	serverCPU, loadCPU        int
+	serverCPU                 int
+	loads                     cpuList
 	json, plot                string
 
 	programs []*program
@@ -92,7 +93,8 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.IntVar(&o.rounds, "rounds", 7, "`rounds` of a scenario")
 	f.DurationVar(&o.slice, "for", 2*time.Second, "length of the load in each round")
 	f.IntVar(&o.serverCPU, "server-cpu", 0, "`CPU` of the servers; -1 for any")
-	f.IntVar(&o.loadCPU, "load-cpu", 1, "`CPU` of the generator; -1 for any")
+	o.loads = cpuList{1}
+	f.Var(&o.loads, "load-cpu", "`CPUs` of as many generators, separated by commas; \"\" for one on any")
 	f.StringVar(&o.json, "json", "", "write every round to this `file`")
 	f.StringVar(&o.plot, "plot", "", "draw CPU time per request to this SVG `file`")
 }
@@ -106,7 +108,7 @@ func chosen(list, name string) bool {
 func (o *options) run() error {
 	if runtime.NumCPU() < 2 {
 		fmt.Println("This machine has one CPU: generator and servers share it, and latencies mean little.")
-		o.serverCPU, o.loadCPU = -1, -1
+		o.serverCPU, o.loads = -1, nil
 	}
 	dir, err := os.MkdirTemp("", "compare")
 	if err != nil {
@@ -198,12 +200,9 @@ func (o *options) scenario(s *scenario) (*result, error) {
 
 // contender returns one that runs p on the usual CPUs.
 func (o *options) contender(p *program, key, title string) *contender {
-	c := &contender{run: &run{Key: key, Title: title, Floor: p.floor}, program: p}
+	c := &contender{run: &run{Key: key, Title: title, Floor: p.floor}, program: p, loads: o.loads}
 	if o.serverCPU >= 0 {
-		c.cpus = []int{o.serverCPU}
-	}
-	if o.loadCPU >= 0 {
-		c.loads = []int{o.loadCPU}
+		c.cpus = cpuList{o.serverCPU}
 	}
 	return c
 }

@@ -34,7 +34,8 @@ type run struct {
 // A round is what one slice of load gave. Times are in µs.
 type round struct {
 	CPU            float64 // of the server, per answer
-	Generator      float64 // of the generator, per answer
+	Generator      float64 // of the generators, per answer
+	Busy           float64 // share of their CPUs that the generators took, 0 to 1
 	PerSecond      float64
 	P50, P99, P999 float64
 	Lost           float64 // share of the requests, 0 to 1
@@ -44,6 +45,7 @@ type round struct {
 // The numbers of a round that are compared or printed.
 func cpu(r *round) float64       { return r.CPU }
 func generator(r *round) float64 { return r.Generator }
+func busy(r *round) float64      { return 100 * r.Busy }
 func perSecond(r *round) float64 { return r.PerSecond }
 func p50(r *round) float64       { return r.P50 }
 func p99(r *round) float64       { return r.P99 }

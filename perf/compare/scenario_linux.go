@@ -37,15 +37,16 @@ const (
 var (
 	small = perf.Workload{Torrents: 10_000}
 	large = perf.Workload{Torrents: 1_000_000, Clients: 4_000_000}
-	// near has all clients at one address, as behind a proxy: who keeps a
-	// connection cannot change its address from request to request.
-	near = perf.Workload{Torrents: 10_000, Sources: 1}
 
 	fullUDP  = perf.Limits{Window: udpWindow}
 	fullHTTP = perf.Limits{Window: httpWindow}
 )
 
 func scenarios() []*scenario {
+	// All clients at one address, as behind a proxy: who keeps a connection
+	// cannot change its address from request to request.
+	near := small
+	near.Sources = 1
 	return []*scenario{
 		{name: "udp", title: "UDP announce, 10,000 torrents", limits: fullUDP, work: small},
 		{name: "udp-cold", title: "UDP announce, 1,000,000 torrents", limits: fullUDP, work: large},
@@ -78,20 +79,15 @@ func (s *scenario) wire() string {
 	return wireUDP
 }
 
-// generator returns what sends the load of s.
+// generator returns what sends the load of s, once it has its limits.
 func (s *scenario) generator(at netip.AddrPort, sources []netip.Addr) (perf.Generator, error) {
 	if s.http {
 		h, err := perf.OpenHTTP(at, sources)
 		if err != nil {
 			return nil, err
 		}
-		h.Limits, h.KeepAlive, h.Depth = s.limits, s.keepAlive, s.depth
+		h.KeepAlive, h.Depth = s.keepAlive, s.depth
 		return h, nil
 	}
-	u, err := perf.OpenUDP(at, sources)
-	if err != nil {
-		return nil, err
-	}
-	u.Limits = s.limits
-	return u, nil
+	return perf.OpenUDP(at, sources)
 }

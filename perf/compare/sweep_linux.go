@@ -17,8 +17,10 @@ type calendar [60]bool
 // its store and in others.
 //
 // The store is swept once a minute, always at the same second of the process's
-// age, and that shows from outside: the server is left alone for a minute, and
-// the seconds in which it computes nonetheless are those of the sweep. Then it
+// age, and that shows from outside: the server is left alone, and the seconds
+// in which it computes nonetheless are those of the sweep. The first sweep of a
+// process may take longer than the others, so it is the second minute without
+// load that counts. Then it
 // gets half of the load that it was seen to manage, for two minutes, open loop.
 // Each second that lies among others of its kind is a round of its own.
 func (o *options) sweep(s *scenario, list string) (*result, error) {
@@ -36,13 +38,15 @@ func (o *options) sweep(s *scenario, list string) (*result, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(os.Stderr, "%s: filled, %.0f a second; watching it sweep for a minute\n", s.name, full.PerSecond)
+		fmt.Fprintf(os.Stderr, "%s: filled, %.0f a second; watching it sweep for two minutes\n", s.name, full.PerSecond)
 		begin := time.Now()
 		when, err := watch(c.srv, begin)
 		if err != nil {
 			return nil, err
 		}
-		*c.gens[0].Bounds() = perf.Limits{Window: 8192, Rate: full.PerSecond / 2}
+		for _, l := range c.gens {
+			*l.Bounds() = perf.Limits{Window: 8192, Rate: full.PerSecond / 2 / float64(len(c.gens))}
+		}
 		sweeping, quiet, err := c.seconds(when, begin)
 		if err != nil {
 			return nil, err
@@ -62,21 +66,21 @@ func (o *options) sweep(s *scenario, list string) (*result, error) {
 }
 
 // watch finds out in which seconds of a minute an idle server computes. Those
-// are told from the others by the middle between the least and the most,
-// which have to be far apart.
+// are told from the others by how far they are from the least to the most,
+// which have to be far apart. It takes two minutes and returns the second.
 func watch(srv *perf.Server, begin time.Time) (*calendar, error) {
 	var took [60]time.Duration
 	last, err := srv.CPU()
 	if err != nil {
 		return nil, err
 	}
-	for i := range took {
+	for i := range 2 * len(took) {
 		time.Sleep(time.Until(begin.Add(time.Duration(i+1) * time.Second)))
 		now, err := srv.CPU()
 		if err != nil {
 			return nil, err
 		}
-		took[i], last = now-last, now
+		took[i%len(took)], last = now-last, now
 	}
 	low, high := slices.Min(took[:]), slices.Max(took[:])
 	if high < 3*low+time.Millisecond {

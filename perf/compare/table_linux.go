@@ -30,10 +30,11 @@ func (r *result) print(w io.Writer) {
 			spread("%.3f", c.column(lost)),
 			bytes, c.Memory.RSS>>10)
 	}
-	fmt.Fprint(w, "\nGenerator, CPU µs a request:")
+	fmt.Fprint(w, "\nGenerator, CPU µs a request, and how busy it was:")
 	for i, c := range r.Runs {
 		_, mid, _ := summary(c.column(generator))
-		fmt.Fprintf(w, "%s %s %.2f", separator(i, ","), c.Title, mid)
+		_, share, _ := summary(c.column(busy))
+		fmt.Fprintf(w, "%s %s %.2f, %.0f %%", separator(i, ";"), c.Title, mid, share)
 	}
 	fmt.Fprintln(w, ".")
 	for _, n := range r.Notes {

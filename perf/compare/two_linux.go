@@ -18,10 +18,10 @@ func (o *options) twoReactors(s *scenario, list string) (*result, error) {
 		one, two := o.contender(p, "tracker-one", "one reactor"), o.contender(p, "tracker-two", "two reactors")
 		switch n := runtime.NumCPU(); {
 		case n >= 4:
-			one.cpus, one.loads = []int{0}, []int{2}
-			two.cpus, two.loads = []int{0, 1}, []int{2, 3}
+			one.cpus, one.loads = cpuList{0}, cpuList{2}
+			two.cpus, two.loads = cpuList{0, 1}, cpuList{2, 3}
 		case n >= 2:
-			two.cpus = []int{0, 1}
+			two.cpus = cpuList{0, 1}
 		}
 		cs = append(cs, one, two)
 	}

@@ -22,18 +22,22 @@ const readBuffer = 16 << 10
 // canonical workload carry on average.
 const peers = 32
 
-// answer is as long as a tracker's.
-var answer = func() []byte {
-	body := "d8:completei12e10:incompletei20e8:intervali1800e5:peers" +
+// answer returns one as long as a tracker's.
+func answer(keep bool) []byte {
+	body := "d8:completei12e10:downloadedi3e10:incompletei20e8:intervali1800e12:min intervali900e5:peers" +
 		fmt.Sprintf("%d:%se", 6*peers, bytes.Repeat([]byte{7}, 6*peers))
-	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-}()
+	a := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n", len(body))
+	if keep {
+		a = append(a, "Connection: keep-alive\r\n"...)
+	}
+	return fmt.Appendf(a, "\r\n%s", body)
+}
 
 // Serve answers at a TCP address, "127.0.0.1:6969", until the system reports an
 // error. A connection is closed after its first answer, or with keep when the
 // client closes it.
 func Serve(addr string, keep bool) error {
-	return gnet.Rotate(&handler{keep: keep}, []string{"tcp://" + addr},
+	return gnet.Rotate(&handler{keep: keep, answer: answer(keep)}, []string{"tcp://" + addr},
 		gnet.WithReusePort(true), // also makes it one loop that accepts for itself
 		gnet.WithNumEventLoop(1),
 		gnet.WithReadBufferCap(readBuffer))
@@ -41,8 +45,9 @@ func Serve(addr string, keep bool) error {
 
 type handler struct {
 	gnet.BuiltinEventEngine
-	keep bool
-	out  []byte
+	keep   bool
+	answer []byte
+	out    []byte
 }
 
 // OnTraffic implements [gnet.EventHandler]. Requests come whole: those of the
@@ -54,7 +59,7 @@ func (h *handler) OnTraffic(c gnet.Conn) gnet.Action {
 	}
 	h.out = h.out[:0]
 	for range bytes.Count(in, []byte("\r\n\r\n")) {
-		h.out = append(h.out, answer...)
+		h.out = append(h.out, h.answer...)
 	}
 	if _, err := c.Write(h.out); err != nil || !h.keep {
 		return gnet.Close
