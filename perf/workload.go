@@ -11,6 +11,7 @@
 //	perf/load      sends the workload to a running tracker and prints what came back
 //	perf/memory    fills trackers with peers and prints bytes a torrent and a peer
 //	perf/compare   runs several trackers in turn under the same load
+//	perf/floor     answers HTTP with gnet and nothing else, to compare with
 //	perf/routersim gives a tracker 5 % of a core and 24 MB, and looks whether it holds
 //
 //	Workload ──► Request ──► UDP or HTTP generator ──► server under test

@@ -23,6 +23,9 @@ const (
 // buildLimit is how long one step of an installation may take.
 const buildLimit = 20 * time.Minute
 
+// errNotBuilt says that a program is not in the cache and must not be built.
+var errNotBuilt = errors.New("not built yet; run this without -install=false")
+
 // errNotAsked says that a program takes part only if a flag names it.
 var errNotAsked = errors.New("not asked for")
 
@@ -69,7 +72,7 @@ func findOpentracker(o *options) (path, version string, err error) {
 func (o *options) aptInstall(name string) error {
 	switch {
 	case !o.install:
-		return errors.New("-install=false")
+		return errors.New("missing, and -install=false")
 	case os.Geteuid() != 0:
 		return errors.New("not root")
 	}
@@ -80,6 +83,7 @@ func (o *options) aptInstall(name string) error {
 		}
 		defer os.Remove(policy)
 	}
+	_ = step("", nil, "apt-get", "update", "-q") // an older list may do
 	return step("", nil, "apt-get", "install", "-q", "-y", "--no-install-recommends", name)
 }
 
@@ -103,7 +107,7 @@ func (o *options) cargoInstall(name, features string) (path, version string, err
 		return path, aquaticVersion, nil
 	}
 	if !o.install {
-		return "", "", errors.New("-install=false, and it was not built before")
+		return "", "", errNotBuilt
 	}
 	if _, err := exec.LookPath("cargo"); err != nil {
 		return "", "", fmt.Errorf("%w; install Rust: apt-get install cargo cmake", err)
@@ -125,7 +129,7 @@ func findChihaya(o *options) (path, version string, err error) {
 		return path, chihayaVersion, nil
 	}
 	if !o.install {
-		return "", "", errors.New("-install=false, and it was not built before")
+		return "", "", errNotBuilt
 	}
 	const module = "github.com/chihaya/chihaya"
 	text := fmt.Sprintf("module compared\n\ngo 1.26\n\nrequire %s %s\n", module, chihayaVersion)

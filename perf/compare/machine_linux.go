@@ -35,7 +35,7 @@ func describe(ps []*program) machine {
 	}
 	for _, p := range ps {
 		if p.version != "" && p.key != ours {
-			m.Versions = append(m.Versions, p.title+" "+p.version)
+			m.Versions = append(m.Versions, p.title+": "+p.version)
 		}
 	}
 	return m
@@ -43,7 +43,11 @@ func describe(ps []*program) machine {
 
 func (m *machine) print(w io.Writer) {
 	fmt.Fprintf(w, "\n`%s`, commit %s\n", m.Command, m.Commit)
-	fmt.Fprintf(w, "\nMachine: %d CPUs, %s, Linux %s, %s; %s.\n", m.CPUs, m.CPU, m.Kernel, m.Go, strings.Join(m.Versions, ", "))
+	fmt.Fprintf(w, "\nMachine: %d CPUs, %s, Linux %s, %s.\n", m.CPUs, m.CPU, m.Kernel, m.Go)
+	for i, v := range m.Versions {
+		fmt.Fprintf(w, "%s%s", separator(i, "; "), v)
+	}
+	fmt.Fprintln(w)
 }
 
 // cpuModel returns what the processor calls itself, or its architecture.
