@@ -109,7 +109,7 @@ func TestCalendar(t *testing.T) {
 	for _, tt := range []struct {
 		second         int
 		sweeping, sure bool
-	}{{49, false, false}, {50, true, false}, {60, true, true}, {64, true, false}, {65, false, false}, {126, false, true}} {
+	}{{49, false, false}, {50, true, false}, {60, true, true}, {64, true, false}, {65, false, false}, {134, false, false}, {135, false, true}, {108, false, true}} {
 		if is, sure := w.at(tt.second); is != tt.sweeping || sure != tt.sure {
 			t.Errorf("second %d: %v, %v", tt.second, is, sure)
 		}

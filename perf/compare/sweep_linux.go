@@ -22,7 +22,7 @@ type calendar [60]bool
 // process may take longer than the others, so it is the second minute without
 // load that counts. Then it
 // gets half of the load that it was seen to manage, for two minutes, open loop.
-// Each second that lies among others of its kind is a round of its own.
+// Each second that is surely of one kind is a round of its own.
 func (o *options) sweep(s *scenario, list string) (*result, error) {
 	r := &result{Name: s.name, Title: s.title}
 	for _, p := range o.programs {
@@ -103,11 +103,18 @@ func (w *calendar) count() (n int) {
 	return n
 }
 
-// at returns whether there is a sweep in second i, and whether there is, or is
-// not, in its neighbours as well.
+// later is how many seconds longer a sweep may take under load than without.
+const later = 10
+
+// at returns whether there is a sweep in second i, and whether that is sure:
+// its neighbours are of the same kind, and the last sweep is over for long.
 func (w *calendar) at(i int) (sweeping, sure bool) {
-	s := w[i%60]
-	return s, s == w[(i+59)%60] && s == w[(i+1)%60]
+	sweeping = w[i%60]
+	sure = sweeping == w[(i+59)%60] && sweeping == w[(i+1)%60]
+	for back := 2; back <= later && !sweeping; back++ {
+		sure = sure && !w[(i+60-back)%60]
+	}
+	return sweeping, sure
 }
 
 // seconds runs the load for two minutes and returns every second of which is
