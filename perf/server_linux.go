@@ -50,19 +50,6 @@ type Command struct {
 // the tracker a configuration first.
 type Args func(at netip.AddrPort) ([]string, error)
 
-// OpentrackerArgs returns the flags of opentracker, which ours takes, too, for
-// UDP and TCP at one address and the name of a whitelist, or "" for none.
-func OpentrackerArgs(list string) Args {
-	return func(at netip.AddrPort) ([]string, error) {
-		p := strconv.Itoa(int(at.Port()))
-		args := []string{"-i", at.Addr().String(), "-p", p, "-P", p}
-		if list != "" {
-			args = append(args, "-w", list)
-		}
-		return args, nil
-	}
-}
-
 // Start runs the tracker on a free port for UDP and TCP and returns when it
 // serves the probe. Its errors are [ErrStart], with what the tracker said, or
 // what the system said. The tracker dies with the thread that started it, so
@@ -317,28 +304,4 @@ func freePort(addr netip.Addr) (uint16, error) {
 		}
 	}
 	return 0, fmt.Errorf("no free port on %s: %w", addr, err)
-}
-
-// WriteWhitelist writes the infohashes of the first n torrents to a new file
-// in opentracker's format, readable by everybody, since opentracker opens it
-// as nobody. The caller removes the file's directory.
-func WriteWhitelist(n uint32) (path string, err error) {
-	dir, err := os.MkdirTemp("", "perf")
-	if err != nil {
-		return "", err
-	}
-	path = filepath.Join(dir, "whitelist")
-	f, err := os.Create(path)
-	if err == nil {
-		w := bufio.NewWriterSize(f, 1<<20)
-		for t := range n {
-			fmt.Fprintf(w, "%x\n", Infohash(t))
-		}
-		err = errors.Join(w.Flush(), f.Close(), os.Chmod(dir, 0o755), os.Chmod(path, 0o644))
-	}
-	if err != nil {
-		_ = os.RemoveAll(dir)
-		return "", err
-	}
-	return path, nil
 }

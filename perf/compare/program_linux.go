@@ -81,7 +81,7 @@ func configured(dir, name, text string, flags ...string) perf.Args {
 }
 
 // aquaticUDP and aquaticHTTP leave everything as its authors set it but for
-// one socket worker on the address, 50 peers, and connection ids that last.
+// one socket worker on the address, and 50 peers an answer.
 func aquaticUDP(ring string) func(dir, list string) perf.Args {
 	return func(dir, _ string) perf.Args {
 		return configured(dir, "aquatic_udp_"+ring+".toml", `socket_workers = 1
