@@ -207,6 +207,15 @@ func startOn(cmd *exec.Cmd, cpus []int) error {
 	return cmd.Start()
 }
 
+// OneCPU returns the list for [Command] of cpu alone, or of none if it is
+// negative.
+func OneCPU(cpu int) []int {
+	if cpu < 0 {
+		return nil
+	}
+	return []int{cpu}
+}
+
 // Pin binds the calling thread to cpus; the caller has locked its goroutine
 // to the thread.
 func Pin(cpus ...int) error {

@@ -71,7 +71,7 @@ func (o *options) run() error {
 	}
 	_ = os.Remove(out) // an old one must not pass for the new
 	srv, err := perf.Command{
-		Path: o.tracker, Addr: netip.MustParseAddr("127.0.0.1"), CPU: o.serverCPU,
+		Path: o.tracker, Addr: netip.MustParseAddr("127.0.0.1"), CPUs: perf.OneCPU(o.serverCPU),
 		Env: []string{"TRACKER_PROFILE=" + out},
 	}.Start()
 	if err != nil {

@@ -72,7 +72,7 @@ func (o *options) server(path, name string, env []string) ([]row, error) {
 		return nil, err
 	}
 	cmd := perf.Command{
-		Path: path, Addr: netip.MustParseAddr("127.0.0.1"), Probe: work.Torrents - 1, CPU: o.serverCPU, Env: env,
+		Path: path, Addr: netip.MustParseAddr("127.0.0.1"), Probe: work.Torrents - 1, CPUs: perf.OneCPU(o.serverCPU), Env: env,
 	}
 	c, err := o.prepare(&cmd, name, work.Torrents)
 	if err != nil {
@@ -113,8 +113,9 @@ func (o *options) server(path, name string, env []string) ([]row, error) {
 func (o *options) prepare(cmd *perf.Command, name string, torrents uint32) (c *cage, err error) {
 	if name == "opentracker" {
 		err = o.held.hold(func() (free func(), err error) {
-			cmd.Whitelist, err = perf.WriteWhitelist(torrents)
-			return func() { _ = os.RemoveAll(filepath.Dir(cmd.Whitelist)) }, err
+			list, err := perf.WriteWhitelist(torrents)
+			cmd.Args = perf.OpentrackerArgs(list)
+			return func() { _ = os.RemoveAll(filepath.Dir(list)) }, err
 		})
 		if err != nil {
 			return nil, err
