@@ -239,6 +239,7 @@ func (l *listener) prepare(fd int) error {
 		if err := unix.Listen(fd, backlog()); err != nil {
 			return err
 		}
+		deferAccept(fd)
 	}
 	if l.addr.AddrPort.Port() != 0 {
 		return nil

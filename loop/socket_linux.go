@@ -28,6 +28,18 @@ func backlog() int {
 	return min(n, 1<<16-1)
 }
 
+// deferAccept has listening socket fd tell of a connection only when the client
+// has said something, or nothing for a second: one event instead of two, and
+// whoever connects and is silent costs us nothing yet. Who cannot have it does
+// without.
+//
+// Until then a connection waits with those whose handshake is not over. If
+// they get too many, the kernel goes over to SYN cookies, and with them tells
+// of each at once.
+func deferAccept(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
+}
+
 // setReceiveBuffer asks for n bytes of queue for fd. Less is no error: root
 // gets what it asks for, others what net.core.rmem_max allows.
 func setReceiveBuffer(fd, n int) {

@@ -12,6 +12,10 @@ const balances = false
 // the number down to what they allow.
 func backlog() int { return 1 << 12 }
 
+// deferAccept would have fd tell of connections when there is something to
+// read. These systems cannot, or only with a filter that has to be loaded.
+func deferAccept(int) {}
+
 // setReceiveBuffer asks for n bytes of queue for fd. Less is no error.
 func setReceiveBuffer(fd, n int) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
