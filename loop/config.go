@@ -9,14 +9,14 @@ import (
 	"tracker/store"
 )
 
-// A Transport is a way to receive datagrams.
+// A Transport is a way to get at datagrams or connections.
 type Transport uint8
 
-// Transports for UDP.
+// Transports, for each of UDP and TCP.
 const (
 	TransportAuto    Transport = iota // batches where there are any
-	TransportBatches                  // recvmmsg and sendmmsg; Linux only
-	TransportGnet                     // one datagram at a time, on every system
+	TransportBatches                  // many at a time; Linux only
+	TransportGnet                     // one at a time, on every system
 )
 
 // defaultReceiveBuffer is the queue asked for at each UDP socket, in bytes. The
@@ -33,7 +33,7 @@ type Config struct {
 	Interval      time.Duration // between two announces of a client; 0: 30 minutes
 	MaxConns      int           // TCP connections at once; 0: what the file limit allows
 	IdleLimit     time.Duration // for an HTTP request; 0: 5 s
-	UDP           Transport
+	UDP, TCP      Transport
 	ReceiveBuffer int // bytes for each UDP socket; 0: 1 MiB
 
 	Store    *store.Store
@@ -48,7 +48,7 @@ type Config struct {
 	// nil allows all.
 	Allowed func(*proto.Infohash) bool
 
-	// Ready is called when every socket is bound and gnet has its own, and
+	// Ready is called when every socket is bound and gnet, if used, has its own, and
 	// before anything is read: the moment to give up root. An error ends Run.
 	Ready func() error
 	// Logf is told what the operator should see, a line without its end.
@@ -83,6 +83,12 @@ func (cfg Config) withDefaults() Config {
 		cfg.UDP = TransportGnet
 		if hasBatches {
 			cfg.UDP = TransportBatches
+		}
+	}
+	if cfg.TCP != TransportGnet {
+		cfg.TCP = TransportGnet
+		if hasEpoll {
+			cfg.TCP = TransportBatches
 		}
 	}
 	if cfg.ReceiveBuffer <= 0 {

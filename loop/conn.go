@@ -9,14 +9,15 @@ import (
 // A conn is what is known about one TCP connection. It belongs to the reactor
 // that accepted it, and is reused for another when it is closed.
 type conn struct {
-	link     link // gnet's side of it
+	link     link // the transport's side of it
 	src      netip.AddrPort
 	deadline int64  // when it is closed, in milliseconds of the clock
 	partial  []byte // a request or PROXY header that is not all here, or empty
 	proxied  bool   // a PROXY header has to come first
+	parting  bool   // what is written now is the last, and then it closes
 	draining bool   // answered for the last time; input is thrown away
 	unsent   bool   // draining, and closed when all of the answer is on its way
-	left     bool   // the desk has it; gnet's descriptor is not the last
+	left     bool   // the desk has it; the transport's descriptor is not the last
 
 	prev, next *conn // in connList
 }

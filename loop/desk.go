@@ -27,13 +27,13 @@ type order struct {
 // A desk is where orders are answered, by a few goroutines that live as long as
 // the server.
 //
-//	event loop    request ─► order ─► dup ─► queue ─► gnet closes its descriptor
+//	event loop    request ─► order ─► dup ─► queue ─► the event loop closes its descriptor
 //	                                           │
 //	clerk                                      └─► write, write, …, close
 //
-// A connection is taken away from gnet for good: another descriptor for it is
-// made, and gnet closes its own, which ends nothing as long as ours is open. A
-// clerk may then block on it. It stays counted in the quota until it is closed.
+// A connection is taken away from its event loop for good: another descriptor
+// for it is made, and the loop closes its own, which ends nothing as long as
+// ours is open. A clerk may then block on it. It stays counted in the quota until it is closed.
 //
 // What a client can cost is bounded: a clerk holds a batch of the store and a
 // chunk of the answer, and gives up at the first error, on a chunk that is not

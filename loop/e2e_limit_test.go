@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tracker/stats"
 )
 
@@ -72,6 +74,61 @@ func TestDoesNotRead(t *testing.T) {
 		}
 	}
 	s.waitFor(t, stats.TCPOverrun, 1)
+}
+
+// longRequest asks for as long an answer to an announce as there is.
+const longRequest = "GET /a?info_hash=aaaaaaaaaaaaaaaaaaaa&port=1&numwant=200&compact=0 HTTP/1.1\n\n"
+
+// serveSlowly runs a server whose kernel holds next to nothing of an answer,
+// and whose answer to a [longRequest] is some 9,000 bytes.
+func serveSlowly(t *testing.T) (s *Server, to string) {
+	t.Helper()
+	s = serveTest(t, Config{TCPReactors: 1})
+	u := dialTest(t, "udp", s.Addrs()[2].AddrPort.String())
+	id := connect(t, u)
+	for port := range uint16(200) {
+		ask(t, u, udpAnnounceRequest(id, 'a', 1, port+1))
+	}
+	l := s.listeners[0]
+	if err := unix.SetsockoptInt(l.fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 4096); err != nil { // inherited
+		t.Fatal(err)
+	}
+	return s, l.addr.AddrPort.String()
+}
+
+// TestReadsLate has a client send all its requests before it reads the first
+// answer: more than the kernel takes, and less than is too much. Nothing is
+// lost, and the connection closes behind the last.
+func TestReadsLate(t *testing.T) {
+	s, to := serveSlowly(t)
+	asked := 0
+	for _, n := range []int{1, 2, 25} {
+		c := dialTest(t, "tcp", to)
+		io.WriteString(c, strings.Repeat(longRequest, n))
+		asked += n
+		s.waitFor(t, stats.HTTPAnnounces, uint64(asked))
+		r := bufio.NewReader(c)
+		for range n {
+			if status, _ := readResponse(t, r); status != statusOK {
+				t.Errorf("got %q", status)
+			}
+		}
+		readEnd(t, r)
+	}
+}
+
+// TestTalksOn checks that a client gets the whole answer when it is about to
+// be hung up on and has not stopped talking: the system resets a connection
+// that is closed with input unread, and must not forget the answer over it.
+func TestTalksOn(t *testing.T) {
+	s := serveTest(t, Config{})
+	for _, more := range []int{1, 1 << 10, readBuffer, 4 * readBuffer} {
+		c := dialTest(t, "tcp", s.Addrs()[0].AddrPort.String())
+		io.WriteString(c, dont+strings.Repeat("x", more))
+		if status, _ := readResponse(t, bufio.NewReader(c)); status != statusOK {
+			t.Errorf("%d bytes more: %q", more, status)
+		}
+	}
 }
 
 // TestCap checks that no more connections are kept than were asked for, and

@@ -16,12 +16,18 @@ import (
 // patience is how long a test waits for what should be there at once.
 const patience = 5 * time.Second
 
+// tcpOfTests is the transport of servers that name none.
+var tcpOfTests = TransportAuto
+
 // serveTest runs a server until the end of the test. Without addresses it
 // listens on both protocols of both loopback addresses.
 func serveTest(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	if cfg.Listen == nil {
 		cfg.Listen = []Addr{addr("tcp 127.0.0.1:0"), addr("tcp [::1]:0"), addr("udp 127.0.0.1:0"), addr("udp [::1]:0")}
+	}
+	if cfg.TCP == TransportAuto {
+		cfg.TCP = tcpOfTests
 	}
 	if cfg.Store == nil {
 		cfg.Store = store.New(store.Options{})
@@ -206,7 +212,7 @@ func TestHalfClosed(t *testing.T) {
 func TestStop(t *testing.T) {
 	transports(t, func(t *testing.T, tr Transport) {
 		before := openFiles()
-		s := serveTest(t, Config{UDP: tr})
+		s := serveTest(t, Config{UDP: tr, TCP: tr})
 		addrs := s.Addrs()
 		for range 3 {
 			c := dialTest(t, "tcp", addrs[0].AddrPort.String())
@@ -221,7 +227,7 @@ func TestStop(t *testing.T) {
 			if n := openFiles(); n > before {
 				t.Errorf("%d descriptors open, %d before", n, before)
 			}
-			s = serveTest(t, Config{UDP: tr, Listen: addrs})
+			s = serveTest(t, Config{UDP: tr, TCP: tr, Listen: addrs})
 		}
 	})
 }

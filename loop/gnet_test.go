@@ -24,6 +24,7 @@ func TestQueueIsServed(t *testing.T) {
 			Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("tcp [::1]:0"), addr("udp 127.0.0.1:0"), addr("udp [::1]:0")},
 			Store:  store.New(store.Options{}),
 			UDP:    tr,
+			TCP:    tr,
 			Logf:   func(string, ...any) {},
 		}.withDefaults()}
 		var tcp, udp []net.Conn
@@ -73,6 +74,7 @@ func TestReadyFails(t *testing.T) {
 			Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0")},
 			Store:  store.New(store.Options{}),
 			UDP:    tr,
+			TCP:    tr,
 			Ready:  func() error { return want },
 			Logf:   func(format string, args ...any) { t.Errorf("said: "+format, args...) },
 		})
@@ -89,7 +91,7 @@ func TestReadyFails(t *testing.T) {
 // again, and that clients who come meanwhile wait for it.
 func TestEngineRestarts(t *testing.T) {
 	said := make(chan string, 10)
-	s := serveTest(t, Config{TCPReactors: 1, UDPReactors: 1, UDP: TransportGnet, Logf: func(format string, args ...any) {
+	s := serveTest(t, Config{TCPReactors: 1, UDPReactors: 1, UDP: TransportGnet, TCP: TransportGnet, Logf: func(format string, args ...any) {
 		if line := fmt.Sprintf(format, args...); strings.HasPrefix(line, "event loop ended") {
 			said <- line
 		}
@@ -125,7 +127,7 @@ func TestEngineRestarts(t *testing.T) {
 func TestStopRestarting(t *testing.T) {
 	quiet := func(string, ...any) {} // it will say that it starts again
 	for i := range 20 {
-		s := serveTest(t, Config{TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}, Logf: quiet})
+		s := serveTest(t, Config{TCPReactors: 1, TCP: TransportGnet, Listen: []Addr{addr("tcp 127.0.0.1:0")}, Logf: quiet})
 		s.tcp[0].stop()
 		time.Sleep(restartMin + time.Duration(i-10)*time.Millisecond/2)
 		stopped := make(chan struct{})
@@ -141,25 +143,52 @@ func TestStopRestarting(t *testing.T) {
 	}
 }
 
-// maxConnAllocs is how many allocations a connection may cost with one
-// request, nearly all of them gnet's: its connection, a callback, two forms of
-// the client's address. A newer gnet that needs more should be looked at.
+// TestConnsOverGnet runs the tests of connections once more, where they are
+// not gnet's by default.
+func TestConnsOverGnet(t *testing.T) {
+	if !hasEpoll {
+		return // it was gnet
+	}
+	defer func() { tcpOfTests = TransportAuto }()
+	tcpOfTests = TransportGnet
+	t.Run("HTTP", TestHTTP)
+	t.Run("HalfClosed", TestHalfClosed)
+	t.Run("Idle", TestIdle)
+	t.Run("DoesNotRead", TestDoesNotRead)
+	t.Run("ReadsLate", TestReadsLate)
+	t.Run("TalksOn", TestTalksOn)
+	t.Run("Cap", TestCap)
+	t.Run("PROXYConnections", TestPROXYConnections)
+	t.Run("Unproxied", TestUnproxied)
+	t.Run("LongAnswers", TestLongAnswers)
+}
+
+// maxConnAllocs is how many allocations a connection may cost with one request
+// over gnet, nearly all of them gnet's: its connection, a callback, two forms
+// of the client's address. A newer gnet that needs more should be looked at.
+// Over a transport of ours there are none.
 const maxConnAllocs = 12
 
 // TestConnAllocs counts what a connection costs in memory that has to be
 // collected, and what a further request on it does.
 func TestConnAllocs(t *testing.T) {
-	s := serveTest(t, Config{TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
-	l := s.listeners[0].addr.AddrPort
-	perConn := rawClient(t, l, 500, 1)
-	perRequest := (rawClient(t, l, 50, 101) - perConn) / 100
-	t.Logf("%.1f allocations per connection, %.2f per further request", perConn, perRequest)
-	if perConn > maxConnAllocs {
-		t.Errorf("%.1f allocations per connection, want at most %d", perConn, maxConnAllocs)
-	}
-	if perRequest > 0.1 {
-		t.Errorf("%.2f allocations per further request, want 0", perRequest)
-	}
+	transports(t, func(t *testing.T, tr Transport) {
+		s := serveTest(t, Config{TCPReactors: 1, TCP: tr, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+		most := 0.1
+		if s.cfg.TCP == TransportGnet {
+			most = maxConnAllocs
+		}
+		l := s.listeners[0].addr.AddrPort
+		perConn := rawClient(t, l, 500, 1)
+		perRequest := (rawClient(t, l, 50, 101) - perConn) / 100
+		t.Logf("%.1f allocations per connection, %.2f per further request", perConn, perRequest)
+		if perConn > most {
+			t.Errorf("%.1f allocations per connection, want at most %v", perConn, most)
+		}
+		if perRequest > 0.1 {
+			t.Errorf("%.2f allocations per further request, want 0", perRequest)
+		}
+	})
 }
 
 // allocs returns how many allocations there were so far.

@@ -12,20 +12,22 @@
 //	udp [::]:p ─┤
 //	            └ UDP reactor 1   recvmmsg ─► datagram ─► sendmmsg
 //
-//	            ┌ TCP reactor 0   gnet ─► requests ─► request ─► one write
+//	            ┌ TCP reactor 0   accept, read ─► requests ─► request ─► one write
 //	tcp [::]:p ─┤
-//	            └ TCP reactor 1   gnet ─► requests ─► request ─► one write
+//	            └ TCP reactor 1   accept, read ─► requests ─► request ─► one write
 //
 // A listener for reverse proxies is one more address of the TCP reactors.
 //
-// UDP has two transports. On Linux a reactor takes up to 64 datagrams with one
-// system call and answers them with another, which costs half of taking them
-// one by one, and it answers from the address it was asked at. Elsewhere, and
-// for comparison, gnet brings them one at a time.
+// Each kind has two transports. On Linux a UDP reactor takes up to 64 datagrams
+// with one system call and answers them with another, which costs half of
+// taking them one by one, and it answers from the address it was asked at. A
+// TCP reactor registers a connection nowhere if its first request is the only
+// one, and waits where Go's scheduler does; see [epollReactor].
 //
-// TCP is gnet everywhere: an event loop per reactor, each an engine of its own,
-// because loops of one engine would bind after root is gone. gnet is given our
-// sockets by a trick told at [engine], and is started again should it end.
+// Elsewhere, and for comparison, gnet brings datagrams and connections one at a
+// time: an event loop per reactor, each an engine of its own, because loops of
+// one engine would bind after root is gone. gnet is given our sockets by a
+// trick told at [engine], and is started again should it end.
 //
 // # The line a request takes
 //
@@ -65,7 +67,7 @@
 //
 // Pages of a few numbers are answered like any other request. What has to look
 // at every torrent is not: lists of all torrents, of the largest, of networks,
-// and full scrapes. Those connections are taken out of gnet and given to the
+// and full scrapes. Those connections are taken out of their loop and given to the
 // [desk], a handful of goroutines that were there all the time, which write
 // at the speed of the client and in bounded memory. The answers always close.
 //
@@ -101,7 +103,7 @@ type Server struct {
 	ledger ledger
 	desk   *desk
 
-	tcp     []*tcpReactor
+	tcp     []tcpTransport
 	udp     []*udpReactor
 	gnetUDP []*gnetUDPReactor
 
@@ -208,7 +210,7 @@ func (s *Server) makeReactors() error {
 			var err error
 			switch {
 			case l.addr.Network == "tcp":
-				err = s.tcpReactor(i).add(l, fd)
+				err = s.addTCP(i, l, fd)
 			case s.cfg.UDP == TransportGnet:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
 				err = s.gnetUDPReactor(i).add(l, fd)
@@ -224,15 +226,24 @@ func (s *Server) makeReactors() error {
 	return nil
 }
 
-// tcpReactor returns TCP reactor i, which serves socket i of every address. It
-// is made if i is the next.
-func (s *Server) tcpReactor(i int) *tcpReactor {
+// addTCP gives a socket of l to TCP reactor i, which serves socket i of every
+// address. The reactor is made if it is the next.
+func (s *Server) addTCP(i int, l *listener, fd int) error {
 	if i == len(s.tcp) {
-		t := newTCPReactor(s.newReactor(), &s.quota, s.cfg.IdleLimit+s.cfg.closeEvery())
-		s.prepare(&t.engine)
-		s.tcp = append(s.tcp, t)
+		s.tcp = append(s.tcp, s.newTCP())
 	}
-	return s.tcp[i]
+	return s.tcp[i].add(l, fd)
+}
+
+// newTCP returns a TCP reactor with its transport.
+func (s *Server) newTCP() tcpTransport {
+	t := newTCPReactor(s.newReactor(), &s.quota, s.cfg.IdleLimit+s.cfg.closeEvery())
+	if s.cfg.TCP == TransportBatches {
+		return newEpollReactor(t, &s.barrier, s.cfg.Logf)
+	}
+	g := newGnetTCPReactor(t)
+	s.prepare(&g.engine)
+	return g
 }
 
 // gnetUDPReactor returns UDP reactor i, which serves socket i of every address.
@@ -292,7 +303,7 @@ func (s *Server) prepare(e *engine) {
 // returns how many there are.
 func (s *Server) boot() (int, error) {
 	for _, t := range s.tcp {
-		s.running.Go(func() { t.run(t) })
+		s.running.Go(t.run)
 	}
 	for _, u := range s.gnetUDP {
 		s.running.Go(func() { u.run(u) })

@@ -1,21 +1,41 @@
 package loop
 
 import (
-	"context"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
-	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
 	"tracker/proto"
 	"tracker/stats"
 )
 
-// link is gnet's side of a connection.
-type link = gnet.Conn
+// A tcpTransport runs the connections of one [tcpReactor].
+type tcpTransport interface {
+	// add gives it a socket that listens for l. The descriptor stays the
+	// caller's.
+	add(l *listener, fd int) error
+	// run serves, on the caller's goroutine, until stop.
+	run()
+	// stop has run return some time later. The server's barrier must have been
+	// closed.
+	stop()
+	// closeIdle has connections closed whose time is over.
+	closeIdle()
+}
+
+// A link is a transport's side of a connection.
+type link interface {
+	// Write sends p, and keeps what cannot be sent now to send it when it can.
+	// After an error the connection is of no use.
+	Write(p []byte) (int, error)
+	// OutboundBuffered returns how many bytes are kept to be sent.
+	OutboundBuffered() int
+	// Fd returns the descriptor, and Dup another one, which is the caller's.
+	Fd() int
+	Dup() (int, error)
+}
 
 // idleLimit is how long a client may take for a request, counted from the
 // accept or from the answer before. Bytes that trickle in change nothing.
@@ -47,63 +67,47 @@ func (q *quota) take() bool {
 
 func (q *quota) give() { q.used.Add(-1) }
 
-// A tcpReactor answers what comes over the TCP connections of one event loop,
-// on whose goroutine it lives. Other goroutines may call closeIdle, and what
-// engine allows them.
+// A tcpReactor answers what comes over the TCP connections of one transport,
+// on whose goroutine it lives.
 type tcpReactor struct {
-	engine
 	*reactor
 	requests requests
 	conns    connList
-	home     gnet.EventLoop // ours, to see when there is a new one
-	open     atomic.Int32   // connections, for closeIdle
-	unsent   int            // connections that wait for their answer to leave
-	quota    *quota         // shared
-	idle     int64          // milliseconds a client may take, by a clock that is late
-	out      []byte         // answers not written yet
-	expire   gnet.RunnableFunc
+	open     atomic.Int32 // connections, for who closes overdue ones
+	unsent   int          // connections that wait for their answer to leave
+	quota    *quota       // shared
+	idle     int64        // milliseconds a client may take, by a clock that is late
+	out      []byte       // answers not written yet
 }
 
 // newTCPReactor returns a reactor that serves nothing yet.
 func newTCPReactor(r *reactor, q *quota, idle time.Duration) *tcpReactor {
-	t := &tcpReactor{reactor: r, quota: q, idle: idle.Milliseconds()}
-	t.expire = t.closeOverdue
-	return t
+	return &tcpReactor{reactor: r, quota: q, idle: idle.Milliseconds()}
 }
 
-// OnOpen implements [gnet.EventHandler].
-func (t *tcpReactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
-	src := sourceOf(g.RemoteAddr())
+// opened takes a new connection from src, through a listener for proxies or
+// not. If it is not welcome, it returns nil, and the transport closes.
+func (t *tcpReactor) opened(l link, src netip.AddrPort, proxied bool) *conn {
 	t.stats.Inc(stats.TCPAccepts, familyOf(src.Addr()))
 	if !t.quota.take() {
 		t.stats.Inc(stats.TCPRefused, familyOf(src.Addr()))
-		return nil, gnet.Close
+		return nil
 	}
-	proxied := t.forProxies(g.LocalAddr())
 	if proxied && !t.trust.proxies.contains(src.Addr()) {
 		t.stats.Inc(stats.TCPUnproxied, familyOf(src.Addr()))
 		t.quota.give()
-		return nil, gnet.Close
-	}
-	if loop := g.EventLoop(); loop != t.home {
-		t.home = loop
-		t.learn(loop)
+		return nil
 	}
 	t.open.Add(1)
 	c := t.conns.add()
-	c.link, c.src, c.proxied = g, src, proxied
+	c.link, c.src, c.proxied = l, src, proxied
 	t.extend(c)
-	g.SetContext(c)
-	return nil, gnet.None
+	return c
 }
 
-// OnClose implements [gnet.EventHandler].
-func (t *tcpReactor) OnClose(g gnet.Conn, _ error) gnet.Action {
-	c, ok := g.Context().(*conn)
-	if !ok {
-		return gnet.None // was refused
-	}
-	g.SetContext(nil)
+// closed forgets a connection that was opened. The transport has closed it or
+// is about to.
+func (t *tcpReactor) closed(c *conn) {
 	if !c.left {
 		t.quota.give()
 	}
@@ -113,21 +117,19 @@ func (t *tcpReactor) OnClose(g gnet.Conn, _ error) gnet.Action {
 	t.requests.release(c.partial)
 	t.conns.remove(c)
 	t.open.Add(-1)
-	return gnet.None
 }
 
-// OnTraffic implements [gnet.EventHandler]. It answers every request that is
-// all here, in one write if they are not very many.
-func (t *tcpReactor) OnTraffic(g gnet.Conn) gnet.Action {
-	c, ok := g.Context().(*conn)
-	in, err := g.Next(-1) // borrowed until we return
-	if !ok || err != nil || c.draining {
-		return gnet.None
+// traffic answers every request that is all here, in one write if they are not
+// very many. It borrows in, and reports whether the connection is to be kept.
+func (t *tcpReactor) traffic(c *conn, in []byte) bool {
+	if c.draining {
+		return true
 	}
 	if c.proxied {
+		var err error
 		if in, err = t.requests.proxyHeader(c, in); err != nil {
 			t.stats.Inc(stats.TCPUnproxied, familyOf(c.src.Addr()))
-			return gnet.Close
+			return false
 		}
 	}
 	t.out = t.out[:0]
@@ -147,43 +149,51 @@ func (t *tcpReactor) OnTraffic(g gnet.Conn) gnet.Action {
 			last = fateKeep
 		}
 		if in = rest; len(t.out) > flushAt && !t.flush(c) {
-			return gnet.Close
+			return false
 		}
 		t.extend(c)
 	}
 	t.requests.settle(c)
+	c.parting = last == fateDone || last == fateClose
 	switch {
 	case !t.flush(c):
-		return gnet.Close
+		return false
 	case last == fateKeep:
-		return gnet.None
+		return true
 	case last == fateLeft:
-		return t.leaveConn(c)
+		t.leaveConn(c)
 	case c.link.OutboundBuffered() > 0:
-		c.draining, c.unsent = true, true // closing would throw the rest away
-		t.unsent++
-		return gnet.None
+		t.partLater(c)
+		return true
 	}
-	return gnet.Close
+	return false
 }
 
-// leaveConn leaves c and the order for it to the desk. gnet closes its own
-// descriptor then.
-func (t *tcpReactor) leaveConn(c *conn) gnet.Action {
+// partLater has c closed when all that was written has left: closing now would
+// throw the rest away.
+func (t *tcpReactor) partLater(c *conn) {
+	if !c.unsent {
+		c.draining, c.unsent = true, true
+		t.unsent++
+	}
+}
+
+// leaveConn leaves c and the order for it to the desk. The transport closes
+// its own descriptor then.
+func (t *tcpReactor) leaveConn(c *conn) {
 	if c.link.OutboundBuffered() > 0 { // of answers before this one
 		t.stats.Inc(stats.TCPOverrun, t.order.family)
-		return gnet.Close
+		return
 	}
 	var err error
 	if t.order.fd, err = c.link.Dup(); err != nil {
-		return gnet.Close
+		return
 	}
 	if c.left = t.desk.take(t.order); !c.left {
 		unix.Close(t.order.fd)
 		t.out, _ = t.tooBusy(t.out, t.order.family)
 		t.flush(c)
 	}
-	return gnet.Close
 }
 
 // flush writes the answers collected. It reports whether the connection is
@@ -195,7 +205,7 @@ func (t *tcpReactor) flush(c *conn) bool {
 	_, err := c.link.Write(t.out)
 	t.out = t.out[:0]
 	if err != nil {
-		return false // gnet has closed it
+		return false
 	}
 	if c.link.OutboundBuffered() > maxUnread {
 		t.stats.Inc(stats.TCPOverrun, familyOf(c.src.Addr()))
@@ -208,16 +218,16 @@ func (t *tcpReactor) flush(c *conn) bool {
 // Closed at once, with input unread, the system would send a reset, and the
 // client might never see the answer. So only our side is closed, and input is
 // thrown away until the client closes too or its time is over.
-func (t *tcpReactor) drain(c *conn) gnet.Action {
+func (t *tcpReactor) drain(c *conn) bool {
 	c.partial = c.partial[:0]
 	t.requests.settle(c)
 	if !t.flush(c) || c.link.OutboundBuffered() > 0 {
-		return gnet.Close
+		return false
 	}
 	c.draining = true
 	t.extend(c)
 	_ = unix.Shutdown(c.link.Fd(), unix.SHUT_WR) // fails only if it is closed
-	return gnet.None
+	return true
 }
 
 // extend gives c the whole time again.
@@ -226,44 +236,14 @@ func (t *tcpReactor) extend(c *conn) {
 	t.conns.touch(c)
 }
 
-// closeIdle has connections closed whose time is over. A reactor without
-// connections is not woken up.
-func (t *tcpReactor) closeIdle() {
-	if t.open.Load() > 0 {
-		t.execute(t.expire)
+// overdue returns a connection whose time is over, or nil.
+func (t *tcpReactor) overdue() *conn {
+	c := t.conns.first
+	if c == nil || c.deadline > t.clock.millis.Load() {
+		return nil
 	}
-}
-
-// closeOverdue closes connections whose time is over, and those that only
-// waited for their answer to leave: gnet does not tell when it has. It runs on
-// the event loop.
-func (t *tcpReactor) closeOverdue(context.Context) error {
-	for c := t.conns.first; c != nil && t.unsent > 0; {
-		next := c.next
-		if c.unsent && c.link.OutboundBuffered() == 0 {
-			_ = c.link.EventLoop().Close(c.link) // calls OnClose
-		}
-		c = next
+	if !c.draining {
+		t.stats.Inc(stats.TCPExpired, familyOf(c.src.Addr()))
 	}
-	now := t.clock.millis.Load()
-	for c := t.conns.first; c != nil && c.deadline <= now; c = t.conns.first {
-		if !c.draining {
-			t.stats.Inc(stats.TCPExpired, familyOf(c.src.Addr()))
-		}
-		_ = c.link.EventLoop().Close(c.link) // calls OnClose, which removes c
-	}
-	return nil
-}
-
-// sourceOf returns the address gnet has for a client, without a zone; IPv4 is
-// IPv4, whichever socket it came through.
-func sourceOf(a net.Addr) netip.AddrPort {
-	var at netip.AddrPort
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		at = a.AddrPort()
-	case *net.UDPAddr:
-		at = a.AddrPort()
-	}
-	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
+	return c
 }
