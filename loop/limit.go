@@ -19,6 +19,8 @@ const (
 	// started again, and for a moment a second one for a connection that it
 	// leaves to the desk.
 	filesPerEngine = 5
+	// filesPerUDP are a socket of a UDP reactor and what it is waited with.
+	filesPerUDP = 2
 )
 
 // raiseFileLimit raises the limit of open files as far as the system lets us,
@@ -56,7 +58,7 @@ func openFiles() int {
 func (c *census) fit(files int, addrs census) {
 	for most := max(c.tcp, c.udp); most > 1; most-- {
 		c.tcp, c.udp = min(c.tcp, most), min(c.udp, most)
-		need := c.udp * addrs.udp
+		need := c.udp * addrs.udp * filesPerUDP
 		if addrs.tcp > 0 {
 			need += c.tcp * (2*addrs.tcp + 2 + filesPerEngine) // gnet has each socket once more
 		}

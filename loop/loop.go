@@ -259,7 +259,7 @@ func (s *Server) gnetUDPReactor(i int) *gnetUDPReactor {
 
 // addUDPReactor makes a UDP reactor for one socket.
 func (s *Server) addUDPReactor(l *listener, fd int) error {
-	u, err := newUDPReactor(s.newReactor(), l, fd, s.barrier.closed)
+	u, err := newUDPReactor(s.newReactor(), l, fd, &s.quota)
 	if err == nil {
 		s.udp = append(s.udp, u)
 	}
@@ -363,6 +363,9 @@ func (s *Server) Stop() {
 			u.stop()
 		}
 		s.running.Wait()
+		for _, u := range s.udp {
+			u.close()
+		}
 		closeAll(s.listeners)
 	})
 }

@@ -3,6 +3,7 @@ package loop
 import (
 	"encoding/binary"
 	"net/netip"
+	"os"
 	"time"
 	"unsafe"
 
@@ -46,17 +47,19 @@ type batch struct {
 // stop may be called by another.
 type udpReactor struct {
 	*reactor
-	fd     int
-	route  bool // the socket has several addresses; answer from the right one
-	closed <-chan struct{}
-	used   int // slots whose lengths the last receive changed
+	fd    int
+	route bool // the socket has several addresses; answer from the right one
+	bell  *doorbell
+	used  int // slots whose lengths the last receive changed
+	n     int // datagrams of the last receive
+	errno unix.Errno
 	*batch
 }
 
-// newUDPReactor returns a reactor for socket fd of l. The descriptor stays
-// the caller's.
-func newUDPReactor(r *reactor, l *listener, fd int, closed <-chan struct{}) (*udpReactor, error) {
-	u := &udpReactor{reactor: r, fd: fd, route: l.wildcard(), closed: closed, used: batchLen, batch: new(batch)}
+// newUDPReactor returns a reactor for socket fd of l, on a server whose
+// connections conns counts. The descriptor stays the caller's.
+func newUDPReactor(r *reactor, l *listener, fd int, conns *quota) (*udpReactor, error) {
+	u := &udpReactor{reactor: r, fd: fd, route: l.wildcard(), used: batchLen, batch: new(batch)}
 	for i := range batchLen {
 		u.inVec[i].Base = &u.packets[i][0]
 		u.inVec[i].SetLen(packetLen)
@@ -69,49 +72,54 @@ func newUDPReactor(r *reactor, l *listener, fd int, closed <-chan struct{}) (*ud
 			u.in[i].Hdr.Control = (*byte)(unsafe.Pointer(&u.control[i]))
 		}
 	}
-	if !u.route {
-		return u, nil
+	if err := u.routeAnswers(l); err != nil {
+		return nil, os.NewSyscallError("setsockopt", err)
 	}
-	if l.addr.AddrPort.Addr().Is4() {
-		return u, unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-	}
-	return u, unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	var err error
+	u.bell, err = newDoorbell(fd, conns, u.receive)
+	return u, err
 }
 
-// run answers until closed is closed and wake is called.
+// routeAnswers has the kernel say to which of our addresses a datagram came.
+func (u *udpReactor) routeAnswers(l *listener) error {
+	switch {
+	case !u.route:
+		return nil
+	case l.addr.AddrPort.Addr().Is4():
+		return unix.SetsockoptInt(u.fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	}
+	return unix.SetsockoptInt(u.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+}
+
+// run answers until wake is called.
 func (u *udpReactor) run() {
-	for {
-		n, errno := u.receive()
+	for u.bell.wait() {
 		k := 0
-		for i := range n {
+		for i := range u.n {
 			k = u.answer(i, k)
 		}
 		u.send(k)
-		select {
-		case <-u.closed:
-			return
-		default:
-		}
-		if errno != 0 && errno != unix.EINTR && errno != unix.EAGAIN {
+		if u.errno != 0 && u.errno != unix.EINTR {
 			u.stats.Inc(stats.UDPReceiveErrors, stats.V4)
 			time.Sleep(receivePause)
 		}
 	}
 }
 
+// wake ends run when it has answered what it has taken. The socket remains as
+// it is, with what is waiting there.
+func (u *udpReactor) wake() { u.bell.ring() }
+
+// close releases what the reactor has beside the socket, after run.
+func (u *udpReactor) close() { u.bell.close() }
+
 // receivePause is how long a socket is left alone after receiving failed, for
 // want of memory for instance, so that failing does not keep a processor busy.
 const receivePause = 10 * time.Millisecond
 
-// wake makes a blocked receive return. The socket is of no use afterwards.
-func (u *udpReactor) wake() {
-	// Linux says ENOTCONN, and wakes the receiver all the same. Answers can
-	// still be sent.
-	_ = unix.Shutdown(u.fd, unix.SHUT_RD)
-}
-
-// receive waits for at least one datagram and takes what else is there.
-func (u *udpReactor) receive() (int, unix.Errno) {
+// receive takes up to a batch of datagrams. Unless flags have MSG_DONTWAIT it
+// waits for the first, as long as the socket's time limit allows.
+func (u *udpReactor) receive(flags int) unix.Errno {
 	for i := range u.used {
 		h := &u.in[i].Hdr
 		h.Namelen = nameLen
@@ -119,14 +127,13 @@ func (u *udpReactor) receive() (int, unix.Errno) {
 			h.SetControllen(controlLen)
 		}
 	}
-	u.used = 0
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(u.fd),
-		uintptr(unsafe.Pointer(&u.in)), batchLen, unix.MSG_WAITFORONE, 0, 0)
-	if errno != 0 {
-		return 0, errno
+	u.used, u.n = 0, 0
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(u.fd),
+		uintptr(unsafe.Pointer(&u.in)), batchLen, uintptr(flags|unix.MSG_WAITFORONE), 0, 0)
+	if u.errno = errno; errno == 0 {
+		u.used, u.n = int(n), int(n)
 	}
-	u.used = int(n)
-	return u.used, 0
+	return errno
 }
 
 // answer handles datagram i. If it deserves an answer, that becomes the k-th
@@ -134,7 +141,7 @@ func (u *udpReactor) receive() (int, unix.Errno) {
 func (u *udpReactor) answer(i, k int) int {
 	src := source(&u.names[i])
 	if u.in[i].Hdr.Namelen == 0 || !src.IsValid() {
-		return k // the socket was shut down
+		return k // nobody to answer
 	}
 	out := u.datagram(u.answers[k][:0], u.packets[i][:u.in[i].Len], src)
 	if len(out) == 0 {
@@ -156,7 +163,7 @@ func (u *udpReactor) answer(i, k int) int {
 // datagrams may be, and the rest goes on.
 func (u *udpReactor) send(n int) {
 	for sent := 0; sent < n; {
-		m, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(u.fd),
+		m, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(u.fd),
 			uintptr(unsafe.Pointer(&u.out[sent])), uintptr(n-sent), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0 && m > 0:

@@ -104,7 +104,7 @@ func TestSendSkips(t *testing.T) {
 		{unsendable, good, good, unsendable},
 		{unsendable, unsendable, good, good},
 	} {
-		u, err := newUDPReactor(newTestReactor(), l, l.fds[0], nil)
+		u, err := newUDPReactor(newTestReactor(), l, l.fds[0], new(quota))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestDropsAreCounted(t *testing.T) {
 // TestBatchAllocs checks that a batch allocates nothing, system calls and all.
 func TestBatchAllocs(t *testing.T) {
 	l := openTest(t, []Addr{addr("udp [::]:0")}, 1)[0]
-	u, err := newUDPReactor(newTestReactor(), l, l.fds[0], nil)
+	u, err := newUDPReactor(newTestReactor(), l, l.fds[0], new(quota))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,8 +166,8 @@ func TestBatchAllocs(t *testing.T) {
 		for range 5 {
 			c.Write(pkt)
 		}
-		n, errno := u.receive()
-		k := 0
+		errno := u.receive(0)
+		n, k := u.n, 0
 		for i := range n {
 			k = u.answer(i, k)
 		}

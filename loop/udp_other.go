@@ -10,9 +10,10 @@ const hasBatches = false
 // A udpReactor is what answers batches of datagrams where the system has them.
 type udpReactor struct{}
 
-func newUDPReactor(*reactor, *listener, int, <-chan struct{}) (*udpReactor, error) {
+func newUDPReactor(*reactor, *listener, int, *quota) (*udpReactor, error) {
 	return nil, errors.New("no batches of datagrams on this system")
 }
 
-func (*udpReactor) run()  {}
-func (*udpReactor) wake() {}
+func (*udpReactor) run()   {}
+func (*udpReactor) wake()  {}
+func (*udpReactor) close() {}

@@ -1,0 +1,151 @@
+package loop
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A belled is a UDP socket whose datagrams are taken one at a time, when its
+// doorbell says so.
+type belled struct {
+	*doorbell
+	fd     int
+	client net.Conn
+	waited int  // receives that were allowed to wait
+	none   int  // that found nothing
+	got    byte // first byte of the last datagram
+}
+
+func newBelled(t *testing.T, conns int64) *belled {
+	t.Helper()
+	l := openTest(t, []Addr{addr("udp 127.0.0.1:0")}, 1)[0]
+	b := &belled{fd: l.fds[0], client: dialTest(t, "udp", l.addr.AddrPort.String())}
+	var q quota
+	q.used.Store(conns)
+	var err error
+	if b.doorbell, err = newDoorbell(b.fd, &q, b.take); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	return b
+}
+
+func (b *belled) take(flags int) unix.Errno {
+	if flags&unix.MSG_DONTWAIT == 0 {
+		b.waited++
+	}
+	var buf [1]byte
+	_, _, err := unix.Recvfrom(b.fd, buf[:], flags)
+	if errno, ok := err.(unix.Errno); ok {
+		if errno == unix.EAGAIN {
+			b.none++
+		}
+		return errno
+	}
+	b.got = buf[0]
+	return 0
+}
+
+// expect sends a datagram after a pause and waits for it.
+func (b *belled) expect(t *testing.T, pause time.Duration, what byte) {
+	t.Helper()
+	time.AfterFunc(pause, func() { b.client.Write([]byte{what}) })
+	for b.mustWait(t); b.got != what; { // a signal ends a wait too
+		b.mustWait(t)
+	}
+}
+
+func (b *belled) mustWait(t *testing.T) {
+	t.Helper()
+	if !b.wait() {
+		t.Fatal("the doorbell says that it was rung")
+	}
+}
+
+// TestDoorbellWaits has datagrams come in quick succession and with long
+// pauses, in every order of the two, and loses none of them.
+func TestDoorbellWaits(t *testing.T) {
+	for _, conns := range []int64{0, 1} {
+		b := newBelled(t, conns)
+		what := byte(0)
+		for _, pause := range []time.Duration{0, 0, 5 * time.Millisecond, 0, 100 * time.Microsecond, 5 * time.Millisecond, 5 * time.Millisecond} {
+			for range 3 * restlessRounds {
+				what++
+				b.expect(t, pause, what)
+			}
+		}
+		if b.none == 0 {
+			t.Errorf("%d connections: never waited in the epoll", conns)
+		}
+		if conns > 0 && b.waited > 0 {
+			t.Errorf("%d connections: waited in the system call", conns)
+		}
+	}
+}
+
+// TestDoorbellNearby has datagrams come as soon as they are waited for. Then
+// the wait is the receiving call itself.
+func TestDoorbellNearby(t *testing.T) {
+	b := newBelled(t, 0)
+	done := make(chan struct{})
+	defer func() { <-done }()
+	taken := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range taken {
+			b.client.Write([]byte{1})
+		}
+	}()
+	defer close(taken)
+	for i := 0; b.waited < 100; i++ {
+		if i == 1_000_000 {
+			t.Fatalf("%d of a million waits were calls", b.waited)
+		}
+		taken <- struct{}{}
+		b.mustWait(t)
+	}
+}
+
+// TestDoorbellDeaf has the epoll look away, and back when a datagram is there
+// already: nothing will ever arrive that could wake it.
+func TestDoorbellDeaf(t *testing.T) {
+	b := newBelled(t, 1)
+	for i := range byte(4 * restlessRounds) {
+		b.client.Write([]byte{i}) // on the loopback interface it is there now
+		b.mustWait(t)
+		if b.got != i {
+			t.Fatalf("got %d, want %d", b.got, i)
+		}
+	}
+	if !b.deaf {
+		t.Fatal("the epoll still looks, and nobody waits")
+	}
+	b.doorbell.receive = func(int) unix.Errno { // came too late to be received
+		b.doorbell.receive = b.take
+		b.client.Write([]byte{'x'})
+		return unix.EAGAIN
+	}
+	b.mustWait(t)
+	if b.got != 'x' || b.deaf {
+		t.Errorf("got %q, deaf %v", b.got, b.deaf)
+	}
+}
+
+// TestDoorbellRing ends waits, those to come as well, and leaves the socket
+// with what is waiting there.
+func TestDoorbellRing(t *testing.T) {
+	b := newBelled(t, 0)
+	ended := make(chan bool)
+	go func() { ended <- b.wait() }()
+	b.ring()
+	if <-ended || b.wait() {
+		t.Error("waited on")
+	}
+	b.client.Write([]byte{7})
+	if errno := b.take(unix.MSG_DONTWAIT); errno != 0 || b.got != 7 {
+		t.Errorf("the socket says %v, %d", errno, b.got)
+	}
+}
