@@ -142,21 +142,24 @@ func (t *tracker) loopConfig() loop.Config {
 		Store:       t.store,
 		Ready:       t.ready,
 		Logf:        logf,
+		UDP:         transports[t.cfg.UDPTransport],
+		TCP:         transports[t.cfg.TCPTransport],
 	}
 	if len(t.cfg.Whitelist)+len(t.cfg.Blacklist) > 0 {
 		// The lists are read by ready, after the reactors were made.
 		c.Allowed = func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
 	}
-	switch t.cfg.UDPTransport {
-	case config.TransportBatched:
-		c.UDP = loop.TransportBatches
-	case config.TransportGnet:
-		c.UDP = loop.TransportGnet
-	}
 	for _, l := range t.cfg.Listen {
 		c.Listen = append(c.Listen, loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr, Proxy: l.Proxy})
 	}
 	return c
+}
+
+// transports are what the configuration's are called in package loop.
+var transports = [...]loop.Transport{
+	config.TransportAuto:    loop.TransportAuto,
+	config.TransportBatched: loop.TransportBatches,
+	config.TransportGnet:    loop.TransportGnet,
 }
 
 // expire returns for how long a peer is remembered: half as long again as the

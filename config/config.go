@@ -114,13 +114,13 @@ type Listen struct {
 	Proxy bool
 }
 
-// A Transport says how datagrams are read and written.
+// A Transport says how datagrams or connections are read and written.
 type Transport uint8
 
-// The UDP transports.
+// The transports.
 const (
 	TransportAuto    Transport = iota // batched on Linux, gnet elsewhere
-	TransportBatched                  // recvmmsg and sendmmsg, only on Linux
+	TransportBatched                  // recvmmsg and sendmmsg, or an epoll of our own; only on Linux
 	TransportGnet
 )
 
@@ -143,6 +143,7 @@ type Config struct {
 	Listen       []Listen
 	UDPWorkers   int // UDP reactors, 0 to MaxUDPWorkers; 0 means one per processor
 	UDPTransport Transport
+	TCPTransport Transport
 
 	// Files in opentracker's format or folders of .torrent files. With none
 	// in Whitelist every torrent is served that Blacklist does not name.

@@ -98,8 +98,8 @@ func checkConfig(t *testing.T, c *Config) {
 	if c.Interval < MinInterval || c.Interval > MaxInterval || c.Interval%time.Second != 0 {
 		t.Errorf("interval %v", c.Interval)
 	}
-	if c.UDPTransport > TransportGnet || c.User == "" || c.StatsPath == "" || c.StatsPath[0] == '/' {
-		t.Errorf("transport %d, user %q, path %q", c.UDPTransport, c.User, c.StatsPath)
+	if c.UDPTransport > TransportGnet || c.TCPTransport > TransportGnet || c.User == "" || c.StatsPath == "" || c.StatsPath[0] == '/' {
+		t.Errorf("transports %d, %d, user %q, path %q", c.UDPTransport, c.TCPTransport, c.User, c.StatsPath)
 	}
 	if strings.ContainsFunc(c.RedirectURL, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		t.Errorf("redirect %q", c.RedirectURL)

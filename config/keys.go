@@ -74,7 +74,13 @@ var keys = []key{
 	{
 		name: "listen.udp.transport", arg: "name", def: "auto", allowed: "auto, batched (only on Linux) or gnet",
 		doc:    "How datagrams are read: batched takes up to 64 at once, gnet one at a time. auto is batched where it exists.",
-		sample: "auto", set: (*parser).setTransport,
+		sample: "auto", set: func(p *parser, v string) error { return transport(&p.cfg.UDPTransport, v) },
+	},
+	{
+		name: "listen.tcp.transport", arg: "name", def: "auto", allowed: "auto, batched (only on Linux) or gnet",
+		doc: "How connections are read: batched with an epoll that serves a connection as soon as it is accepted, gnet with" +
+			" that library's event loop. auto is batched where it exists.",
+		sample: "auto", set: func(p *parser, v string) error { return transport(&p.cfg.TCPTransport, v) },
 	},
 	{
 		name: "access.whitelist", arg: "path", def: "none (every torrent is served)", allowed: allowedSource,
@@ -211,10 +217,10 @@ func (p *parser) listenProxy(v string) error {
 	return p.listen(TCP, addr, true)
 }
 
-func (p *parser) setTransport(v string) error {
+func transport(to *Transport, v string) error {
 	for _, t := range []Transport{TransportAuto, TransportBatched, TransportGnet} {
 		if v == t.String() {
-			p.cfg.UDPTransport = t
+			*to = t
 			return nil
 		}
 	}

@@ -20,6 +20,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"listen.tcp_proxy":     {good: []string{"127.0.0.1:6970\naccess.proxy 127.0.0.1"}, bad: []string{"127.0.0.1:6970", "6970", "[::1]:80\nlisten.tcp [::1]:80"}},
 	"listen.udp.workers":   {good: []string{"0", "4", "256"}, bad: []string{"257", "-1", "four", "4.5", "18446744073709551617"}},
 	"listen.udp.transport": {good: []string{"auto", "batched", "gnet"}, bad: []string{"Gnet", "io_uring"}},
+	"listen.tcp.transport": {good: []string{"auto", "batched", "gnet"}, bad: []string{"", "epoll"}},
 	"access.whitelist": {
 		good: []string{"whitelist", "/srv/my torrents", "whitelist # comment", "a\naccess.whitelist b\naccess.whitelist a"},
 		bad:  []string{"# comment", "white\x00list"},
@@ -109,7 +110,7 @@ func TestDefaults(t *testing.T) {
 // a flag if it has none.
 func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
-		"listen.udp.transport gnet\naccess.real_ip on\naccess.stats_path x\n"
+		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)

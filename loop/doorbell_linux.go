@@ -1,56 +1,37 @@
 package loop
 
 import (
-	"errors"
 	"os"
 	"runtime"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A doorbell makes a reactor wait for its socket without the Go runtime taking
-// notice.
-//
-// A thread that blocks in a system call of Go's is looked after: the runtime's
-// monitor thread is woken, looks every 20 µs at first, and takes the blocked
-// thread's processor away. For a server that is asked now and then, that is a
-// hundred wakeups for each datagram, and several times the work of answering
-// it. So nothing here blocks where the runtime sees it, in one of three ways,
-// by how long the last wait took:
+// A doorbell is how a reactor waits for one socket, in one of three ways, by
+// how long the last wait took:
 //
 //	no time     recvmmsg finds datagrams whenever it is called. After a while
-//	            the epoll below is told to look away, so that what arrives
-//	            does not pay for ringing.
+//	            the epoll is told to look away, so that what arrives does not
+//	            pay for ringing.
 //	< nearby    recvmmsg itself waits, in a raw system call with a time limit:
 //	            one thread woken for one datagram, the least there is. It
 //	            keeps one of Go's processors meanwhile, which a TCP reactor
 //	            could be short of, so only while there are no connections.
-//	longer      the goroutine is parked in the runtime's own epoll, as one
-//	            that reads from a connection.
+//	longer      the goroutine is parked, as told at [epoll].
 //
-// The socket itself is not registered with the runtime, which would ask for
-// room to send as well, and be woken by every answer that leaves. An epoll of
-// ours in between asks for input only:
-//
-//	socket ─► epoll, input only ─► the runtime's epoll ─► goroutine
-//
-// Raw system calls keep the collector waiting if it wants to stop the world.
-// It sends a signal then, which ends a recvmmsg that has a time limit.
+// Raw system calls that block keep the collector waiting if it wants to stop
+// the world. It sends a signal then, which ends a recvmmsg with a time limit.
 //
 // A doorbell belongs to the goroutine that waits, except for [doorbell.ring].
 type doorbell struct {
 	receive func(flags int) unix.Errno
 	fd      int // the caller's
-	ep      int // epoll of ours, owned by epoll
-	epoll   *os.File
-	parker  syscall.RawConn
+	epoll   *epoll
 	try     func(uintptr) bool // attempt, made once
 	conns   *quota             // shared; counts connections
 
 	deaf     bool          // epoll looks away
-	waits    bool          // the receive under way may wait
 	nearby   bool          // the last wait was short
 	since    time.Duration // when the last wait began, or -1 if it has been measured
 	restless int           // receives since the last wait
@@ -75,26 +56,21 @@ func newDoorbell(fd int, conns *quota, receive func(flags int) unix.Errno) (*doo
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		return nil, os.NewSyscallError("setsockopt", err)
 	}
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	e, err := newEpoll()
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN}))
-	err = errors.Join(err, unix.SetNonblock(ep, true)) // or the runtime would not poll it
-	d := &doorbell{receive: receive, fd: fd, ep: ep, epoll: os.NewFile(uintptr(ep), "epoll"), conns: conns, since: -1}
-	d.try = d.attempt
-	if err == nil {
-		d.parker, err = d.epoll.SyscallConn()
-	}
-	if err != nil {
-		d.close()
 		return nil, err
+	}
+	d := &doorbell{receive: receive, fd: fd, epoll: e, conns: conns, since: -1}
+	d.try = d.attempt
+	if errno := e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, 0); errno != 0 {
+		d.close()
+		return nil, os.NewSyscallError("epoll_ctl", errno)
 	}
 	return d, nil
 }
 
 // close releases what is the doorbell's own. Nobody may be waiting.
-func (d *doorbell) close() { _ = d.epoll.Close() }
+func (d *doorbell) close() { d.epoll.close() }
 
 // wait returns when receive has said anything but EAGAIN. It reports false,
 // now and ever after, when ring was called.
@@ -103,11 +79,11 @@ func (d *doorbell) wait() bool {
 		d.listen(false)
 		runtime.Gosched()
 	}
-	return d.parker.Read(d.try) == nil
+	return d.epoll.wait(d.try)
 }
 
 // ring ends the wait, at the latest when its time limit is over.
-func (d *doorbell) ring() { _ = d.epoll.SetReadDeadline(time.Unix(1, 0)) }
+func (d *doorbell) ring() { d.epoll.wake() }
 
 // attempt receives once and reports whether that ends the wait. Otherwise the
 // goroutine is parked until there is input, and then it is called again.
@@ -144,11 +120,11 @@ func (d *doorbell) listen(on bool) {
 		return
 	}
 	d.deaf = !on
-	var look unix.EpollEvent
+	var look uint32
 	if on {
-		look.Events = unix.EPOLLIN
+		look = unix.EPOLLIN
 	}
-	_ = unix.EpollCtl(d.ep, unix.EPOLL_CTL_MOD, d.fd, &look) // fails only if the socket is closed
+	d.epoll.control(unix.EPOLL_CTL_MOD, d.fd, look, 0) // fails only if the socket is closed
 }
 
 // start is some moment for sinceStart.

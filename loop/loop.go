@@ -82,6 +82,7 @@ package loop
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -230,10 +231,15 @@ func (s *Server) makeReactors() error {
 // address. The reactor is made if it is the next.
 func (s *Server) addTCP(i int, l *listener, fd int) error {
 	if i == len(s.tcp) {
+		if s.cfg.TCP == TransportBatches && !hasEpoll {
+			return errNoEpoll
+		}
 		s.tcp = append(s.tcp, s.newTCP())
 	}
 	return s.tcp[i].add(l, fd)
 }
+
+var errNoEpoll = errors.New("no batches of connections on this system")
 
 // newTCP returns a TCP reactor with its transport.
 func (s *Server) newTCP() tcpTransport {

@@ -6,8 +6,6 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
-	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,23 +26,17 @@ const hasEpoll = true
 // watched by the epoll. The last answer and the end of the connection leave in
 // one packet, which saves a fifth of what is left.
 //
-// All its system calls return at once, so none of them tells Go's scheduler.
-// It waits where Go itself does: the epoll is a file in the runtime's poller,
-// and run is parked there. A call that blocks would have the scheduler look
-// every few microseconds for what to do with the processor meanwhile, and that
-// costs a fifth of all the time a connection takes.
-//
 // It belongs to the goroutine in run; others may call stop and closeIdle.
 type epollReactor struct {
 	*tcpReactor
 	barrier *barrier
 	logf    func(format string, args ...any)
 
-	file   atomic.Pointer[os.File] // the epoll, for those who wake us; nil until run has it
-	chores atomic.Bool             // somebody woke us
-	paused atomic.Bool             // a door is
+	epoll  *epoll
+	shared atomic.Pointer[epoll] // the same for those who wake us; nil until run has it
+	chores atomic.Bool           // somebody woke us
+	paused atomic.Bool           // a door is
 
-	epoll  int
 	doors  []door
 	links  []*epollLink // by descriptor; nil where there never was one
 	turns  int          // batches since we last let others go first
@@ -73,64 +65,43 @@ func (r *epollReactor) add(l *listener, fd int) error {
 
 // run implements [tcpTransport].
 func (r *epollReactor) run() {
-	raw, err := r.openEpoll()
+	err := r.openEpoll()
 	r.barrier.booted <- err
 	if err != nil {
 		return
 	}
-	file := r.file.Load()
-	defer file.Close()
+	defer r.epoll.close()
 	defer r.closeAll()
 	select {
 	case <-r.barrier.closed:
 	case <-r.barrier.serve:
 	}
+	serve := r.serve
 	for !r.barrier.isClosed() {
-		_ = raw.Read(r.serve) // fails when it is woken up
+		r.epoll.wait(serve)
 		// In this order, or a call of wake might be lost.
-		_ = file.SetReadDeadline(time.Time{})
+		_ = r.epoll.rest()
 		if r.chores.Swap(false) {
 			r.doChores()
 		}
 	}
 }
 
-// openEpoll opens the epoll, as a file that the runtime's poller watches, and
-// has it watch the doors.
-func (r *epollReactor) openEpoll() (syscall.RawConn, error) {
-	var err error
-	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+// openEpoll opens the epoll and has it watch the doors.
+func (r *epollReactor) openEpoll() error {
+	e, err := newEpoll()
+	if err != nil {
+		return err
 	}
-	if err = unix.SetNonblock(r.epoll, true); err != nil { // or the runtime would not
-		unix.Close(r.epoll)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	file := os.NewFile(uintptr(r.epoll), "epoll")
-	raw, err := file.SyscallConn()
 	for _, d := range r.doors {
-		if errno := r.control(unix.EPOLL_CTL_ADD, d.fd, unix.EPOLLIN, d.number); errno != 0 && err == nil {
-			err = os.NewSyscallError("epoll_ctl", errno)
+		if errno := e.control(unix.EPOLL_CTL_ADD, d.fd, unix.EPOLLIN, d.number); errno != 0 {
+			e.close()
+			return os.NewSyscallError("epoll_ctl", errno)
 		}
 	}
-	if err == nil {
-		err = file.SetReadDeadline(time.Time{}) // fails if it is not watched
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	r.file.Store(file)
-	return raw, nil
-}
-
-// control changes what fd is watched for. Events tell the number of the door,
-// or 0.
-func (r *epollReactor) control(op, fd int, events uint32, door int) unix.Errno {
-	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(door)}
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(r.epoll), uintptr(op), uintptr(fd),
-		uintptr(unsafe.Pointer(&ev)), 0, 0)
-	return errno
+	r.epoll = e
+	r.shared.Store(e)
+	return nil
 }
 
 // stop implements [tcpTransport].
@@ -147,8 +118,8 @@ func (r *epollReactor) closeIdle() {
 // wake has run look at what there is to do besides serving.
 func (r *epollReactor) wake() {
 	r.chores.Store(true)
-	if file := r.file.Load(); file != nil {
-		_ = file.SetReadDeadline(time.Unix(1, 0)) // fails only when run has ended
+	if e := r.shared.Load(); e != nil {
+		e.wake()
 	}
 }
 
@@ -162,7 +133,7 @@ func (r *epollReactor) doChores() {
 	}
 	for i := range r.doors {
 		if d := &r.doors[i]; d.paused {
-			d.paused = r.control(unix.EPOLL_CTL_MOD, d.fd, unix.EPOLLIN, d.number) != 0
+			d.paused = r.epoll.control(unix.EPOLL_CTL_MOD, d.fd, unix.EPOLLIN, d.number) != 0
 		}
 	}
 }
@@ -182,7 +153,7 @@ const turnLen = 8
 // chores.
 func (r *epollReactor) serve(uintptr) bool {
 	for !r.chores.Load() {
-		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.epoll),
+		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.epoll.fd),
 			uintptr(unsafe.Pointer(&r.events)), batchLen, 0, 0, 0)
 		if errno != 0 || n == 0 {
 			r.turns = 0
@@ -249,7 +220,7 @@ func outOfOrder(errno unix.Errno) bool {
 // processor busy. Who waits there goes on waiting.
 func (r *epollReactor) pause(d *door, errno unix.Errno) {
 	r.logf("accept: %v; trying again in a second", errno)
-	if r.control(unix.EPOLL_CTL_MOD, d.fd, 0, d.number) == 0 {
+	if r.epoll.control(unix.EPOLL_CTL_MOD, d.fd, 0, d.number) == 0 {
 		d.paused = true
 		r.paused.Store(true)
 	}
@@ -284,7 +255,7 @@ func (r *epollReactor) link(fd int) *epollLink {
 // close closes a connection.
 func (r *epollReactor) close(k *epollLink) {
 	if k.conn.left && k.events != 0 { // the desk has the socket, and no epoll watches it
-		r.control(unix.EPOLL_CTL_DEL, k.fd, 0, 0)
+		r.epoll.control(unix.EPOLL_CTL_DEL, k.fd, 0, 0)
 	}
 	if k.conn.parting {
 		// Closing alone would send what send held back, unless there is input

@@ -107,7 +107,7 @@ func (k *epollLink) watch() {
 	if k.events == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	if k.r.control(op, k.fd, events, 0) != 0 { // for want of memory
+	if k.r.epoll.control(op, k.fd, events, 0) != 0 { // for want of memory
 		k.r.close(k)
 		return
 	}

@@ -7,5 +7,5 @@ package loop
 const hasEpoll = false
 
 func newEpollReactor(*tcpReactor, *barrier, func(format string, args ...any)) tcpTransport {
-	panic("loop: no epoll here")
+	panic(errNoEpoll)
 }
