@@ -7,47 +7,71 @@ func (sh *shard) announce(hash uint32, q *Query, now Minute, rnd *Rand, a *Answe
 	now = sh.advance(now)
 	at, pos := sh.find(hash, &q.Infohash)
 	stopped := q.Event == proto.EventStopped
-	var before proto.Counts
+	var before crowd
+	self := place{set: setOf(len(q.Peer.Compact()), q.Seeder)}
+	stale := false
 	switch {
 	case at == 0 && stopped:
 		return
 	case at == 0:
 		at = sh.addTorrent(hash, q, now, a)
 	case at.class() == swarmRef:
-		before = sh.swarms[at.index()].counts()
-		at = sh.announceSwarm(at, pos, q, now, a)
+		before = sh.swarms[at.index()].crowd()
+		at = sh.announceSwarm(at, pos, q, now, a, &self)
 	default:
-		before = sh.record(at).counts()
-		at = sh.announceRecord(at, pos, q, now, a)
+		r := sh.record(at)
+		before, stale = r.crowd(), r.stale(now, sh.expire)
+		if stale {
+			r.expire(6, now, sh.expire)
+			r.expire(18, now, sh.expire)
+		}
+		at = sh.announceRecord(at, pos, q, now, a, &self)
 	}
-	a.Counts = sh.counts(at)
-	sh.account(before, a.Counts)
+	n := before
+	if stale || stopped || !a.Known || a.wasSeeder != q.Seeder { // or it is as it was
+		n = sh.crowd(at)
+		sh.account(before, n)
+	}
+	a.Counts = sh.counts(at, n)
 	if at == 0 || stopped || q.NumWant <= 0 {
 		return
 	}
-	ch := chooser{rnd: rnd, self: q.Peer.Compact(), public: !q.Peer.Private()}
+	ch := chooser{rnd: rnd, self: self, public: !q.Peer.Private()}
 	if at.class() == swarmRef {
-		sh.chooseSwarm(at.index(), q, &ch, a)
+		sh.chooseSwarm(at.index(), q, n, &ch, a)
 	} else {
-		sh.record(at).choose(q, &ch, a)
+		sh.record(at).choose(q, n, &ch, a)
 	}
 }
 
-// counts returns the scrape counts of the torrent at at, zeros for none.
-func (sh *shard) counts(at ref) proto.Counts {
+// crowd counts the peers of the torrent at at, which are none if that is 0.
+func (sh *shard) crowd(at ref) crowd {
 	switch {
 	case at == 0:
-		return proto.Counts{}
+		return crowd{}
 	case at.class() == swarmRef:
-		return sh.swarms[at.index()].counts()
+		return sh.swarms[at.index()].crowd()
 	}
-	return sh.record(at).counts()
+	return sh.record(at).crowd()
 }
 
-// account adds the change of one torrent's counts to the shard's.
-func (sh *shard) account(before, after proto.Counts) {
-	sh.seeders += int(after.Complete) - int(before.Complete)
-	sh.leechers += int(after.Incomplete) - int(before.Incomplete)
+// counts returns the scrape counts of the torrent at at, which n are in.
+func (sh *shard) counts(at ref, n crowd) proto.Counts {
+	c := proto.Counts{Complete: uint32(n[1] + n[3]), Incomplete: uint32(n[0] + n[2])}
+	switch {
+	case at == 0:
+	case at.class() == swarmRef:
+		c.Downloaded = sh.swarms[at.index()].downloaded
+	default:
+		c.Downloaded = sh.record(at).downloaded()
+	}
+	return c
+}
+
+// account adds the change of one torrent's peers to the shard's.
+func (sh *shard) account(before, after crowd) {
+	sh.seeders += after[1] + after[3] - before[1] - before[3]
+	sh.leechers += after[0] + after[2] - before[0] - before[2]
 }
 
 // addTorrent makes a record for a torrent that is not in the table, with the
@@ -72,11 +96,10 @@ func (sh *shard) addTorrent(hash uint32, q *Query, now Minute, a *Answer) ref {
 }
 
 // announceRecord carries out q for the torrent whose record is at at and whose
-// slot is at pos. It returns where the torrent is afterwards, 0 if it is gone.
-func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer) ref {
+// slot is at pos. It returns where the torrent is afterwards, 0 if it is gone,
+// and in self where the asker is in it.
+func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer, self *place) ref {
 	r := sh.record(at)
-	r.expire(6, now, sh.expire)
-	r.expire(18, now, sh.expire)
 	r.use(now)
 	c := q.Peer.Compact()
 	l := r.list(len(c))
@@ -92,7 +115,7 @@ func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer
 	}
 	a.Completed = q.completes(a)
 	if i >= 0 && !a.Completed {
-		l.restamp(i, makeStamp(now, q.Seeder))
+		self.i = l.restamp(i, makeStamp(now, q.Seeder))
 		return at
 	}
 	n := recordBytes(r.n4(), r.n6(), r.tailed() || a.Completed)
@@ -100,7 +123,7 @@ func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer
 		n += len(c) + 1
 	}
 	if n > maxRecord {
-		return sh.announceSwarm(sh.enlarge(at, pos), pos, q, now, a)
+		return sh.announceSwarm(sh.enlarge(at, pos), pos, q, now, a, self)
 	}
 	at = sh.refit(at, pos, n, a.Completed)
 	r = sh.record(at)
@@ -109,17 +132,18 @@ func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer
 		r.use(now)
 	}
 	if i < 0 {
-		r.add(c, makeStamp(now, q.Seeder))
+		self.i = r.add(c, makeStamp(now, q.Seeder))
 	} else {
 		l = r.list(len(c))
-		l.restamp(i, makeStamp(now, q.Seeder))
+		self.i = l.restamp(i, makeStamp(now, q.Seeder))
 	}
 	return at
 }
 
 // announceSwarm carries out q for the torrent whose swarm is at at and whose
-// slot is at pos. It returns at, or 0 if the torrent is gone.
-func (sh *shard) announceSwarm(at ref, pos int, q *Query, now Minute, a *Answer) ref {
+// slot is at pos. It returns at, or 0 if the torrent is gone, and in self where
+// the asker is in it.
+func (sh *shard) announceSwarm(at ref, pos int, q *Query, now Minute, a *Answer, self *place) ref {
 	id := at.index()
 	c := q.Peer.Compact()
 	key := sh.secret.key(c)
@@ -135,13 +159,14 @@ func (sh *shard) announceSwarm(at ref, pos int, q *Query, now Minute, a *Answer)
 		a.found(l.stamps[i], now)
 		if seeder == q.Seeder && !stopped {
 			l.stamps[i] = stamp
+			self.block, self.i = b, i
 			return at
 		}
 		v.remove(b, i)
 		break
 	}
 	if stopped {
-		if sw := sh.swarms[id]; sw.counts() == (proto.Counts{}) {
+		if sw := sh.swarms[id]; sw.crowd() == (crowd{}) && sw.downloaded == 0 {
 			sh.tab.remove(pos)
 			sh.removeSwarm(id)
 			return 0
@@ -149,7 +174,7 @@ func (sh *shard) announceSwarm(at ref, pos int, q *Query, now Minute, a *Answer)
 		return at
 	}
 	v := sh.view(id, setOf(len(c), q.Seeder))
-	v.insert(c, stamp)
+	self.block, self.i = v.insert(c, stamp)
 	if a.Completed = q.completes(a); a.Completed {
 		sh.swarms[id].downloaded++
 	}
@@ -169,64 +194,72 @@ func (sh *shard) settle(at ref, pos int, now Minute) ref {
 	return sh.refit(at, pos, recordBytes(r.n4(), r.n6(), r.tailed()), false)
 }
 
-// A crowd is how many peers an asker may be given, by the number of their set:
-// those it may see, without itself.
+// A crowd counts peers by the number of their set: those of a torrent, or of
+// them those that an asker may be given.
 type crowd [4]int
 
-// crowd returns who may be given to q out of n peers, of which the asker is one.
-func (q *Query) crowd(n crowd) crowd {
+// given returns who may be given to q out of n peers, of which the asker is one.
+func (q *Query) given(n crowd) crowd {
+	own := setOf(len(q.Peer.Compact()), false)
 	if q.Seeder {
 		n[1], n[3] = 0, 0
 	} else {
-		n[setOf(len(q.Peer.Compact()), false)]--
+		n[own]--
 	}
 	if !q.Both {
-		other := 2 - setOf(len(q.Peer.Compact()), false)
-		n[other], n[other+1] = 0, 0
+		n[2-own], n[3-own] = 0, 0
 	}
 	return n
 }
 
-// choose appends the peers that q gets from r to a.
-func (r record) choose(q *Query, ch *chooser, a *Answer) {
-	l := [...]list{r.list4(), r.list6()}
-	m := [...]int{l[0].leechers(), l[1].leechers()}
-	n := crowd{m[0], l[0].len() - m[0], m[1], l[1].len() - m[1]}
-	if ch.public && q.NumWant < l[0].len()+l[1].len() { // or all are given anyway
-		for i := range l {
-			n[2*i] -= l[i].private(0, m[i])
-			n[2*i+1] -= l[i].private(m[i], l[i].len())
+// choose appends the peers that q gets from r, which has n, to a.
+func (r record) choose(q *Query, n crowd, ch *chooser, a *Answer) {
+	l4, l6 := r.list4(), r.list6()
+	m4, m6 := n[0], n[2]                                                                 // where the seeders begin
+	if ch.hide = ch.public && r.mayPrivate(); ch.hide && q.NumWant < l4.len()+l6.len() { // or all are given anyway
+		n[0] -= l4.private(0, m4)
+		n[1] -= l4.private(m4, l4.len())
+		n[2] -= l6.private(0, m6)
+		n[3] -= l6.private(m6, l6.len())
+		if n[0]+n[1]+n[2]+n[3] == l4.len()+l6.len() { // they are gone
+			r[recordN6] &^= hasPrivate
 		}
 	}
-	n = q.crowd(n)
+	n = q.given(n)
 	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
-	wl, ws := ch.split(w4, n[0], n[1])
-	a.V4 = ch.fromList(a.V4, &l[0], 0, m[0], wl)
-	a.V4 = ch.fromList(a.V4, &l[0], m[0], l[0].len(), ws)
-	wl, ws = ch.split(w6, n[2], n[3])
-	a.V6 = ch.fromList(a.V6, &l[1], 0, m[1], wl)
-	a.V6 = ch.fromList(a.V6, &l[1], m[1], l[1].len(), ws)
+	if w4 > 0 {
+		wl, ws := ch.split(w4, n[0], n[1])
+		a.V4 = ch.fromList(a.V4, &l4, 0, 0, m4, wl)
+		a.V4 = ch.fromList(a.V4, &l4, 1, m4, l4.len(), ws)
+	}
+	if w6 > 0 {
+		wl, ws := ch.split(w6, n[2], n[3])
+		a.V6 = ch.fromList(a.V6, &l6, 2, 0, m6, wl)
+		a.V6 = ch.fromList(a.V6, &l6, 3, m6, l6.len(), ws)
+	}
 }
 
-// chooseSwarm appends the peers that q gets from swarm id to a.
-func (sh *shard) chooseSwarm(id uint32, q *Query, ch *chooser, a *Answer) {
-	var n crowd
-	for i, s := range sh.swarms[id].sets {
-		if n[i] = s.n; ch.public {
-			n[i] -= s.private
+// chooseSwarm appends the peers that q gets from swarm id, which has n, to a.
+func (sh *shard) chooseSwarm(id uint32, q *Query, n crowd, ch *chooser, a *Answer) {
+	if ch.public {
+		for i := range n {
+			n[i] -= sh.swarms[id].sets[i].private
 		}
 	}
-	n = q.crowd(n)
+	n = q.given(n)
 	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
 	var w crowd
 	w[0], w[1] = ch.split(w4, n[0], n[1])
 	w[2], w[3] = ch.split(w6, n[2], n[3])
-	for i := range w {
+	for i, want := range w {
+		if want == 0 {
+			continue
+		}
 		v := sh.view(id, i)
-		if setWidth(i) == proto.Peer4Len {
-			a.V4 = ch.fromSet(a.V4, &v, w[i])
+		if i < 2 {
+			a.V4 = ch.fromSet(a.V4, &v, want)
 		} else {
-			a.V6 = ch.fromSet(a.V6, &v, w[i])
+			a.V6 = ch.fromSet(a.V6, &v, want)
 		}
 	}
 }

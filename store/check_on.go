@@ -34,13 +34,14 @@ func (sh *shard) check() {
 		must(sh.secret.tableHash(&ih) == s.hash(), "slot %d points to another torrent", pos)
 		found, _ := sh.find(s.hash(), &ih)
 		must(found == at, "slot %d is not found", pos)
-		c := sh.counts(at)
+		c := sh.counts(at, sh.crowd(at))
 		seeders, leechers = seeders+int(c.Complete), leechers+int(c.Incomplete)
 		if at.class() != swarmRef {
 			records++
 			r := sh.record(at)
 			must(recordBytes(r.n4(), r.n6(), r.tailed()) <= len(r), "record %x overflows", ih)
 			for _, l := range []list{r.list4(), r.list6()} {
+				must(r.mayPrivate() || l.private(0, l.len()) == 0, "record %x denies private peers", ih)
 				for i := 1; i < l.len(); i++ {
 					must(!l.seeder(i-1) || l.seeder(i), "record %x has a leecher behind a seeder", ih)
 				}

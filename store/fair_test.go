@@ -33,9 +33,14 @@ func TestFair(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s, rnd, a := New(Options{Shards: 1}), NewRand(42), Answer{}
+			asker := testPeer4(1 << 30)
 			q := Query{NumWant: 0}
 			eligible := map[string]int{}
 			for i := range tt.peers {
+				if i == tt.peers/2 { // so that it is among the others
+					q.Peer, q.Seeder = asker, !tt.asker
+					s.Announce(&q, 1, rnd, &a)
+				}
 				q.Peer = testPeer4(uint32(i))
 				q.Seeder = tt.seederEvery > 0 && i%tt.seederEvery == 0
 				s.Announce(&q, 1, rnd, &a)
@@ -48,7 +53,7 @@ func TestFair(t *testing.T) {
 				q.Peer = testPrivate(i)
 				s.Announce(&q, 1, rnd, &a)
 			}
-			q.Peer, q.Seeder, q.NumWant = testPeer4(1<<30), !tt.asker, tt.numWant
+			q.Peer, q.Seeder, q.NumWant = asker, !tt.asker, tt.numWant
 			const rounds = 40_000
 			for range rounds {
 				s.Announce(&q, 1, rnd, &a)

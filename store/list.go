@@ -82,16 +82,54 @@ func (l *list) find4(c []byte) int {
 	return -1
 }
 
-// leechers counts the peers that are not seeders, eight at a time.
+// Stamps are looked at eight at a time: every is a byte in all eight bytes of
+// a word.
+const every = 0x0101010101010101
+
+// lastStamps returns the fewer than eight stamps s as a word, in any order,
+// between those that it had before.
+func lastStamps(s []byte, word uint64) uint64 {
+	if len(s)&4 != 0 {
+		word = word<<32 | uint64(binary.LittleEndian.Uint32(s))
+		s = s[4:]
+	}
+	if len(s)&2 != 0 {
+		word = word<<16 | uint64(binary.LittleEndian.Uint16(s))
+		s = s[2:]
+	}
+	if len(s)&1 != 0 {
+		word = word<<8 | uint64(s[0])
+	}
+	return word
+}
+
+// leechers counts the peers that are not seeders.
 func (l *list) leechers() int {
 	n, s := len(l.stamps), l.stamps
 	for ; len(s) >= 8; s = s[8:] {
-		n -= bits.OnesCount64(binary.LittleEndian.Uint64(s) & (stampSeeder * 0x0101010101010101))
+		n -= bits.OnesCount64(binary.LittleEndian.Uint64(s) & (stampSeeder * every))
 	}
-	for _, stamp := range s {
-		n -= int(stamp >> 7)
+	return n - bits.OnesCount64(lastStamps(s, 0)&(stampSeeder*every))
+}
+
+// stale reports whether a peer is expire minutes old or older at now.
+func (l *list) stale(now, expire Minute) bool {
+	// The age of a stamp is now - stamp in 7 bits. The eighth bit of now is
+	// set, so that no byte borrows from the next; added to 128 - expire, an
+	// age that is too high sets it.
+	minute := uint64(now) & stampMinutes * every
+	over := uint64(128-expire) * every
+	old := func(word uint64) bool {
+		age := (minute | 0x80*every) - word&(stampMinutes*every)
+		return (age&(stampMinutes*every)+over)&(0x80*every) != 0
 	}
-	return n
+	s := l.stamps
+	for ; len(s) >= 8; s = s[8:] {
+		if old(binary.LittleEndian.Uint64(s)) {
+			return true
+		}
+	}
+	return old(lastStamps(s, minute))
 }
 
 // private counts the peers lo to hi with private addresses.
@@ -109,17 +147,22 @@ func (l *list) private(lo, hi int) (n int) {
 // within a part says nothing.
 
 // arrange moves the last peer of a list of which the others are in two parts
-// to its part.
-func (l *list) arrange() {
-	if last := l.len() - 1; !l.seeder(last) {
-		l.swap(l.leechers()-1, last)
+// to its part, and returns where it is.
+func (l *list) arrange() int {
+	last := l.len() - 1
+	if l.seeder(last) {
+		return last
 	}
+	i := l.leechers() - 1
+	l.swap(i, last)
+	return i
 }
 
 // restamp gives peer i a new stamp, moves it to the other part if it became
-// or ceased to be a seeder.
-func (l *list) restamp(i int, stamp byte) {
-	if at := l.leechers(); l.seeder(i) != (stamp&stampSeeder != 0) {
+// or ceased to be a seeder, and returns where it is.
+func (l *list) restamp(i int, stamp byte) int {
+	if (l.stamps[i]^stamp)&stampSeeder != 0 {
+		at := l.leechers()
 		if !l.seeder(i) {
 			at-- // the last leecher's place becomes the first seeder's
 		}
@@ -127,6 +170,7 @@ func (l *list) restamp(i int, stamp byte) {
 		i = at
 	}
 	l.stamps[i] = stamp
+	return i
 }
 
 // drop closes the gap that removing peer i leaves, so that the last place is

@@ -19,6 +19,7 @@ type model struct {
 type modelTorrent struct {
 	peers      map[string]modelPeer // by compact form
 	n          map[int][2]int       // by width: leechers and seeders
+	hidden     map[int][2]int       // those of them with private addresses
 	downloaded uint32
 	used       Minute
 }
@@ -43,13 +44,19 @@ func (t *modelTorrent) drop(c string) {
 }
 
 func (t *modelTorrent) count(c string, p modelPeer, by int) {
-	n := t.n[len(c)]
-	if p.seeder {
-		n[1] += by
-	} else {
-		n[0] += by
+	counts := []map[int][2]int{t.n}
+	if proto.PrivateCompact([]byte(c)) {
+		counts = append(counts, t.hidden)
 	}
-	t.n[len(c)] = n
+	state := 0
+	if p.seeder {
+		state = 1
+	}
+	for _, count := range counts {
+		n := count[len(c)]
+		n[state] += by
+		count[len(c)] = n
+	}
 }
 
 func (t *modelTorrent) counts() proto.Counts {
@@ -75,7 +82,7 @@ func (m *model) announce(q *Query, now Minute) proto.Counts {
 		return t.counts()
 	}
 	if t == nil {
-		t = &modelTorrent{peers: map[string]modelPeer{}, n: map[int][2]int{}}
+		t = &modelTorrent{peers: map[string]modelPeer{}, n: map[int][2]int{}, hidden: map[int][2]int{}}
 		m.torrents[q.Infohash] = t
 	}
 	t.used = now
@@ -146,10 +153,14 @@ func (m *machine) do(op, torrent byte, peer uint16) {
 		return
 	}
 	q := Query{Infohash: testInfohash(uint32(torrent)), Seeder: op&2 != 0, Both: op&4 != 0, NumWant: int(op>>3) * 7}
+	net4, net6 := byte(80), byte(0x20)
+	if torrent&1 == 0 && peer%5 == 0 { // half the torrents have peers of private addresses
+		net4, net6 = 10, 0xfd
+	}
 	if op&1 == 0 {
-		q.Peer = testPeer4(uint32(peer))
+		q.Peer = peer4(net4, uint32(peer))
 	} else {
-		q.Peer = testPeer6(uint32(peer))
+		q.Peer = peer6(net6, uint32(peer))
 	}
 	switch op >> 3 & 7 {
 	case 1:
@@ -165,7 +176,8 @@ func (m *machine) do(op, torrent byte, peer uint16) {
 }
 
 // checkPeers checks what was handed out: distinct peers of the swarm, as many
-// as there are or were wanted, never the asker, no seeder for a seeder.
+// as there are or were wanted, never the asker, no seeder for a seeder, none of
+// a private address for one of a public one.
 func (m *machine) checkPeers(q *Query) {
 	seen := map[string]bool{}
 	t := m.model.torrents[q.Infohash]
@@ -174,6 +186,10 @@ func (m *machine) checkPeers(q *Query) {
 		for width, n := range t.n {
 			if !q.Both && width != len(q.Peer.Compact()) {
 				continue
+			}
+			if !q.Peer.Private() {
+				n[0] -= t.hidden[width][0]
+				n[1] -= t.hidden[width][1]
 			}
 			eligible += n[0]
 			if !q.Seeder {
@@ -198,6 +214,8 @@ func (m *machine) checkPeers(q *Query) {
 				m.t.Fatalf("%x was handed out twice", c)
 			case c == string(q.Peer.Compact()):
 				m.t.Fatalf("%x was handed out to itself", c)
+			case !q.Peer.Private() && proto.PrivateCompact([]byte(c)):
+				m.t.Fatalf("a private peer was handed out to a public one")
 			case q.Seeder && p.seeder:
 				m.t.Fatalf("a seeder was handed out to a seeder")
 			case !q.Both && width != len(q.Peer.Compact()):
@@ -294,12 +312,15 @@ func testInfohash(n uint32) (ih proto.Infohash) {
 	return ih
 }
 
-func testPeer4(n uint32) proto.Peer {
-	return proto.MakePeer(netip.AddrFrom4([4]byte{80, byte(n >> 24), byte(n >> 16), 1}), uint16(n)|1<<15)
+func testPeer4(n uint32) proto.Peer { return peer4(80, n) }
+func testPeer6(n uint32) proto.Peer { return peer6(0x20, n) }
+
+func peer4(net byte, n uint32) proto.Peer {
+	return proto.MakePeer(netip.AddrFrom4([4]byte{net, byte(n >> 24), byte(n >> 16), 1}), uint16(n)|1<<15)
 }
 
-func testPeer6(n uint32) proto.Peer {
-	return proto.MakePeer(netip.AddrFrom16([16]byte{0x20, 1, byte(n >> 24), byte(n >> 16), 15: 1}), uint16(n)|1<<15)
+func peer6(net byte, n uint32) proto.Peer {
+	return proto.MakePeer(netip.AddrFrom16([16]byte{net, 1, byte(n >> 24), byte(n >> 16), 15: 1}), uint16(n)|1<<15)
 }
 
 // TestModel runs random programs: of many small torrents, of some middling

@@ -18,9 +18,18 @@ const maxSkip = 4*proto.MaxNumWant + 256
 // decided by a secret hash or by who came and went, not by an address.
 type chooser struct {
 	rnd    *Rand
-	self   []byte // compact; never handed out
-	public bool   // the asker has a public address and sees no private peer
+	public bool  // the asker has a public address and sees no private peer
+	self   place // never handed out
+
+	// Of the list that is handed out from:
+	skip int  // the asker's index in it, or -1
+	hide bool // it may have peers that the asker may not see for their address
 }
+
+// A place says where a peer is: the number of its set, or for a record of the
+// set it would be in, its block there, 0 in a record, and its index in that
+// block, or in the record's list of its family.
+type place struct{ set, block, i int }
 
 // maybePrivate says of the first byte of a compact peer of either family
 // whether its address can be private: nearly none can, and most peers are
@@ -30,27 +39,45 @@ var maybePrivate = [256]bool{0: true, 10: true, 127: true, 169: true, 172: true,
 // private reports whether the peer with compact form c has a private address.
 func private(c []byte) bool { return maybePrivate[c[0]] && proto.PrivateCompact(c) }
 
-// sees reports whether the asker may be given the peer with compact form c.
-func (ch *chooser) sees(c []byte) bool {
-	if ch.public && private(c) {
-		return false
+// enter turns to the peers of a set that are in this block, or in a record.
+func (ch *chooser) enter(set, block int) {
+	ch.skip = -1
+	if set == ch.self.set && block == ch.self.block {
+		ch.skip = ch.self.i
 	}
-	return c[len(c)-1] != ch.self[len(ch.self)-1] || string(c) != string(ch.self)
+}
+
+// sees reports whether the asker may be given peer i of l.
+func (ch *chooser) sees(l *list, i int) bool {
+	return i != ch.skip && !(ch.hide && private(l.peer(i)))
+}
+
+// run returns the first of the peers i to j of l that the asker may not be
+// given, or j.
+func (ch *chooser) run(l *list, i, j int) int {
+	if i <= ch.skip && ch.skip < j {
+		j = ch.skip
+	}
+	if ch.hide {
+		for ; i < j; i++ {
+			if maybePrivate[l.wire[i*l.width]] && private(l.peer(i)) {
+				return i
+			}
+		}
+	}
+	return j
 }
 
 // take appends those of the peers i to j of l that the asker may see to dst,
 // at most want of them, and returns how many more are wanted.
 func (ch *chooser) take(dst []byte, l *list, i, j, want int) ([]byte, int) {
-	from := i // peers from here to i are copied in one go
-	for ; i < j && want > 0; i++ {
-		if ch.sees(l.peer(i)) {
-			want--
-			continue
-		}
-		dst = append(dst, l.wire[from*l.width:i*l.width]...)
-		from = i + 1
+	for i < j && want > 0 {
+		end := ch.run(l, i, min(j, i+want))
+		dst = append(dst, l.wire[i*l.width:end*l.width]...)
+		want -= end - i
+		i = end + 1
 	}
-	return append(dst, l.wire[from*l.width:i*l.width]...), want
+	return dst, want
 }
 
 // split divides want among a and b things so that every one of them has the
@@ -59,25 +86,26 @@ func (ch *chooser) split(want, a, b int) (int, int) {
 	if want >= a+b {
 		return a, b
 	}
-	part, all := uint64(want)*uint64(a), uint64(a+b)
-	na := int(part / all)
-	if rest := part % all; rest > 0 && uint64(ch.rnd.Uint32n(uint32(all))) < rest {
-		na++
+	if a == 0 || b == 0 {
+		return min(want, a), min(want, b)
 	}
+	all := uint32(a + b)
+	na := int((uint64(want)*uint64(a) + uint64(ch.rnd.Uint32n(all))) / uint64(all)) // rounded at random
 	return na, want - na
 }
 
-// fromList appends want of the peers lo to hi of l to dst.
-func (ch *chooser) fromList(dst []byte, l *list, lo, hi, want int) []byte {
-	n := hi - lo
-	if n <= 0 || want <= 0 {
+// fromList appends want of the peers lo to hi of l, which would be in this set,
+// to dst.
+func (ch *chooser) fromList(dst []byte, l *list, set, lo, hi, want int) []byte {
+	if want <= 0 {
 		return dst
 	}
+	ch.enter(set, 0)
 	i := lo
-	if want < n {
+	if n := hi - lo; want < n {
 		for range maxSkip {
 			i = lo + int(ch.rnd.Uint32n(uint32(n)))
-			if ch.sees(l.peer(i)) {
+			if ch.sees(l, i) {
 				break
 			}
 		}
@@ -93,6 +121,9 @@ func (ch *chooser) fromList(dst []byte, l *list, lo, hi, want int) []byte {
 func shares(want, n4, n6 int) (w4, w6 int) {
 	if want >= n4+n6 {
 		return n4, n6
+	}
+	if n6 == 0 {
+		return want, 0
 	}
 	w4, w6 = min(want/4, n4), min(want/4, n6)
 	r4, r6, left := n4-w4, n6-w6, want-w4-w6

@@ -11,7 +11,8 @@ import (
 //
 //	 0  infohash                 20
 //	20  number of IPv4 peers      1
-//	21  number of IPv6 peers      1, and 0x80 if there is a tail
+//	21  number of IPv6 peers      1, 0x80 if there is a tail, and 0x40 if there
+//	                                 may be peers with private addresses
 //	22  IPv4 peers     6 each  ┐ grow to the right
 //	    their stamps   1 each  ┘
 //	    unused
@@ -30,6 +31,8 @@ const (
 	recordPeers = 22
 	recordTail  = 6
 	hasTail     = 0x80
+	hasPrivate  = 0x40 // or had
+	maskN6      = 0x3f
 )
 
 // recordBytes returns how long a record has to be.
@@ -55,21 +58,18 @@ func (r record) reset(ih *proto.Infohash, tail bool) {
 	}
 }
 
-// counts returns the scrape counts of r.
-func (r record) counts() proto.Counts {
+// crowd counts the peers of r.
+func (r record) crowd() crowd {
 	l4, l6 := r.list4(), r.list6()
-	n := l4.leechers() + l6.leechers()
-	return proto.Counts{
-		Complete:   uint32(l4.len() + l6.len() - n),
-		Incomplete: uint32(n),
-		Downloaded: r.downloaded(),
-	}
+	m4, m6 := l4.leechers(), l6.leechers()
+	return crowd{m4, l4.len() - m4, m6, l6.len() - m6}
 }
 
 func (r record) infohash() *proto.Infohash { return (*proto.Infohash)(r[:20]) }
 func (r record) n4() int                   { return int(r[recordN4]) }
-func (r record) n6() int                   { return int(r[recordN6] &^ hasTail) }
+func (r record) n6() int                   { return int(r[recordN6] & maskN6) }
 func (r record) tailed() bool              { return r[recordN6]&hasTail != 0 }
+func (r record) mayPrivate() bool          { return r[recordN6]&hasPrivate != 0 }
 
 // end returns the offset behind the IPv6 peers.
 func (r record) end() int {
@@ -127,12 +127,16 @@ func (r record) shrink(width, gone int) {
 	r[recordN6] -= byte(gone)
 }
 
-// add adds a peer that is not in the record. There must be room.
-func (r record) add(c []byte, stamp byte) {
+// add adds a peer that is not in the record and returns its index. There must
+// be room.
+func (r record) add(c []byte, stamp byte) int {
+	if private(c) {
+		r[recordN6] |= hasPrivate
+	}
 	r.grow(len(c))
 	l := r.list(len(c))
 	l.put(l.len()-1, c, stamp)
-	l.arrange()
+	return l.arrange()
 }
 
 // remove removes a family's peer i.
@@ -142,9 +146,15 @@ func (r record) remove(width, i int) {
 	r.shrink(width, 1)
 }
 
+// stale reports whether a peer of r is expire minutes old or older at now.
+func (r record) stale(now, expire Minute) bool {
+	l4, l6 := r.list4(), r.list6()
+	return l4.stale(now, expire) || l6.stale(now, expire)
+}
+
 // expire removes the peers of one family that are expire minutes old or older
-// at now, and returns how many they were.
-func (r record) expire(width int, now, expire Minute) (removed int) {
+// at now.
+func (r record) expire(width int, now, expire Minute) {
 	l := r.list(width)
 	to := 0
 	for i, stamp := range l.stamps {
@@ -153,10 +163,7 @@ func (r record) expire(width int, now, expire Minute) (removed int) {
 			to++
 		}
 	}
-	if removed = l.len() - to; removed > 0 {
-		r.shrink(width, removed)
-	}
-	return removed
+	r.shrink(width, l.len()-to)
 }
 
 // downloaded returns how many times the torrent was downloaded.
@@ -187,10 +194,9 @@ func (r record) use(now Minute) {
 func (r record) copyTo(to record, withTail bool) {
 	n4, n6 := r.n4(), r.n6()
 	copy(to, r[:recordPeers+7*n4])
-	to[recordN6] = byte(n6)
+	to[recordN6] = r[recordN6]
 	switch {
 	case r.tailed():
-		to[recordN6] |= hasTail
 		copy(to[len(to)-recordTail:], r[len(r)-recordTail:])
 	case withTail:
 		to[recordN6] |= hasTail

@@ -49,7 +49,12 @@ type blockRef struct {
 }
 
 // blockCap returns how many peers of width bytes fit into a block of class c.
-func blockCap(c uint8, width int) int { return (int(c) + 1) * blockUnit / (width + 1) }
+func blockCap(c uint8, width int) int {
+	if width == proto.Peer4Len { // a division by a constant is none
+		return (int(c) + 1) * (blockUnit / (proto.Peer4Len + 1))
+	}
+	return (int(c) + 1) * (blockUnit / (proto.Peer6Len + 1))
+}
 
 // blockClass returns the smallest class for n peers of width bytes.
 func blockClass(n, width int) uint8 {
@@ -86,6 +91,9 @@ type setView struct {
 	width int
 	owner uint32 // what its blocks say they belong to
 }
+
+// number returns which of its swarm's sets v is.
+func (v *setView) number() int { return int(v.owner & 3) }
 
 // block returns the peers of block b, with room for cap(stamps) in all.
 func (v *setView) block(b int) list {
@@ -157,13 +165,14 @@ func (v *setView) guess(b int, key uint64) int {
 	return int((key - low) >> 32 * uint64(v.dir[b].n) / span)
 }
 
-// insert adds a peer that is not in the set.
-func (v *setView) insert(c []byte, stamp byte) {
+// insert adds a peer that is not in the set and returns its place: its block
+// and its index there.
+func (v *setView) insert(c []byte, stamp byte) (b, i int) {
 	key := v.sh.secret.key(c)
 	if len(v.dir) == 0 {
 		v.dir = append(v.dir, blockRef{at: v.sh.addBlock(0, v.owner)})
 	}
-	b, i, _ := v.find(key, c)
+	b, i, _ = v.find(key, c)
 	if r := v.dir[b]; int(r.n) == blockCap(r.class, v.width) {
 		if r.class+1 < blockClasses {
 			v.resize(b, int(r.n), r.class+1)
@@ -179,6 +188,7 @@ func (v *setView) insert(c []byte, stamp byte) {
 	l.put(i, c, stamp)
 	v.n++
 	v.countPrivate(c, 1)
+	return b, i
 }
 
 // countPrivate counts by more private peers if c is one.
@@ -328,9 +338,11 @@ func (ch *chooser) fromSet(dst []byte, v *setView, want int) []byte {
 	if want <= 0 || v.n == 0 {
 		return dst
 	}
+	ch.hide = ch.public && v.private > 0
 	b, i := ch.start(v)
 	for left := min(v.n, want+maxSkip); left > 0 && want > 0; {
 		l := v.block(b)
+		ch.enter(v.number(), b)
 		end := min(l.len(), i+left)
 		dst, want = ch.take(dst, &l, i, end, want)
 		left -= end - i
@@ -359,7 +371,7 @@ func (ch *chooser) start(v *setView) (b, i int) {
 		i = int(x >> 32 * uint64(most) >> 32)
 		if i < int(v.dir[b].n) {
 			l := v.block(b)
-			if ch.sees(l.peer(i)) {
+			if ch.enter(v.number(), b); ch.sees(&l, i) {
 				return b, i
 			}
 		}

@@ -207,7 +207,7 @@ func (s *Store) Scrape(ih *proto.Infohash) (proto.Counts, bool) {
 	sh := &s.shards[h>>s.shift]
 	sh.Lock()
 	at, _ := sh.find(uint32(h), ih)
-	c := sh.counts(at)
+	c := sh.counts(at, sh.crowd(at))
 	sh.Unlock()
 	return c, at != 0
 }

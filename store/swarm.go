@@ -34,13 +34,9 @@ func (sh *shard) view(id uint32, set int) setView {
 	return setView{set: &sh.swarms[id].sets[set], sh: sh, width: setWidth(set), owner: id<<2 | uint32(set)}
 }
 
-// counts returns the scrape counts of sw.
-func (sw *swarm) counts() proto.Counts {
-	return proto.Counts{
-		Complete:   uint32(sw.sets[1].n + sw.sets[3].n),
-		Incomplete: uint32(sw.sets[0].n + sw.sets[2].n),
-		Downloaded: sw.downloaded,
-	}
+// crowd counts the peers of sw.
+func (sw *swarm) crowd() crowd {
+	return crowd{sw.sets[0].n, sw.sets[1].n, sw.sets[2].n, sw.sets[3].n}
 }
 
 // recordBytes returns how long a record of the swarm's torrent would be.

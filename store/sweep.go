@@ -68,13 +68,14 @@ func (sh *shard) sweepRecords(w *sweeper, now Minute) {
 // sweepRecord looks after one record and reports whether it changed.
 func (sh *shard) sweepRecord(at ref, now Minute) bool {
 	r := sh.record(at)
-	before := r.counts()
-	removed := r.expire(6, now, sh.expire) + r.expire(18, now, sh.expire)
 	fits := int(classFor[recordBytes(r.n4(), r.n6(), r.tailed())]) == at.class()
-	if removed == 0 && fits && r.n4()+r.n6() > 0 {
+	if fits && r.n4()+r.n6() > 0 && !r.stale(now, sh.expire) {
 		return false
 	}
-	sh.account(before, r.counts())
+	before := r.crowd()
+	r.expire(6, now, sh.expire)
+	r.expire(18, now, sh.expire)
+	sh.account(before, r.crowd())
 	_, pos := sh.find(sh.secret.tableHash(r.infohash()), r.infohash())
 	sh.settle(at, pos, now)
 	return true
@@ -106,7 +107,7 @@ func (sh *shard) sweepSwarm(w *sweeper, now Minute) {
 // sweepSet visits some blocks of v from w.key on and reports whether there are
 // more.
 func (sh *shard) sweepSet(v *setView, w *sweeper, now Minute) (more bool) {
-	before := sh.swarms[w.swarm].counts()
+	before := sh.swarms[w.swarm].crowd()
 	lo := v.blockOf(w.key)
 	hi := min(lo+sweepBlocks, len(v.dir))
 	more = hi < len(v.dir)
@@ -125,7 +126,7 @@ func (sh *shard) sweepSet(v *setView, w *sweeper, now Minute) (more bool) {
 			v.tidy(b)
 		}
 	}
-	sh.account(before, sh.swarms[w.swarm].counts())
+	sh.account(before, sh.swarms[w.swarm].crowd())
 	return more
 }
 

@@ -138,7 +138,7 @@ func (w *peerWalk) tell(fn func(compact []byte)) {
 
 // describe fills t with what a listing says of the torrent at at.
 func (sh *shard) describe(at ref, now Minute, t *Torrent) {
-	*t = Torrent{Infohash: *sh.infohash(at), Counts: sh.counts(at)}
+	*t = Torrent{Infohash: *sh.infohash(at), Counts: sh.counts(at, sh.crowd(at))}
 	if at.class() == swarmRef {
 		return // somebody announces to a large swarm all the time
 	}
