@@ -63,10 +63,10 @@ func (l *list) find(c []byte) int {
 		return l.find4(c)
 	}
 	lo, hi, port := binary.LittleEndian.Uint64(c), binary.LittleEndian.Uint64(c[8:]), binary.LittleEndian.Uint16(c[16:18])
-	for w, i := l.wire, 0; len(w) >= 18; w, i = w[18:], i+1 {
-		if binary.LittleEndian.Uint64(w[8:]) == hi && binary.LittleEndian.Uint64(w) == lo &&
-			binary.LittleEndian.Uint16(w[16:]) == port {
-			return i
+	for w, i := l.wire, 0; i < len(w)-17; i += 18 {
+		if binary.LittleEndian.Uint64(w[i+8:]) == hi && binary.LittleEndian.Uint64(w[i:]) == lo &&
+			binary.LittleEndian.Uint16(w[i+16:]) == port {
+			return i / 18
 		}
 	}
 	return -1
@@ -74,9 +74,9 @@ func (l *list) find(c []byte) int {
 
 func (l *list) find4(c []byte) int {
 	ip, port := binary.LittleEndian.Uint32(c), binary.LittleEndian.Uint16(c[4:6])
-	for w, i := l.wire, 0; len(w) >= 6; w, i = w[6:], i+1 {
-		if binary.LittleEndian.Uint32(w) == ip && binary.LittleEndian.Uint16(w[4:]) == port {
-			return i
+	for w, i := l.wire, 0; i < len(w)-5; i += 6 {
+		if binary.LittleEndian.Uint32(w[i:]) == ip && binary.LittleEndian.Uint16(w[i+4:]) == port {
+			return i / 6
 		}
 	}
 	return -1

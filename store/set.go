@@ -119,6 +119,11 @@ func (v *setView) resize(b, n int, class uint8) {
 	v.dir[b].n = uint16(n)
 }
 
+// near is how far from where it is guessed to be a peer is looked for by its
+// compact form, which costs less than hashing its neighbours. It is twice the
+// standard deviation of the guess.
+const near = 16
+
 // find returns the place of the peer with this key and compact form: its block
 // and its index there, or where it would have to be.
 func (v *setView) find(key uint64, c []byte) (b, i int, ok bool) {
@@ -128,6 +133,11 @@ func (v *setView) find(key uint64, c []byte) (b, i int, ok bool) {
 	b = v.blockOf(key)
 	l := v.block(b)
 	i = v.guess(b, key)
+	lo, hi := max(0, i-near), min(l.len(), i+near)
+	around := list{wire: l.wire[lo*v.width : hi*v.width], width: v.width}
+	if k := around.find(c); k >= 0 {
+		return b, lo + k, true
+	}
 	for i > 0 && v.sh.secret.key(l.peer(i-1)) >= key {
 		i--
 	}
@@ -370,7 +380,10 @@ func (ch *chooser) start(v *setView) (b, i int) {
 		b = int(hi)
 		i = int(x >> 32 * uint64(most) >> 32)
 		if i < int(v.dir[b].n) {
-			l := v.block(b)
+			var l list // looked at only if something is hidden
+			if ch.hide {
+				l = v.block(b)
+			}
 			if ch.enter(v.number(), b); ch.sees(&l, i) {
 				return b, i
 			}
