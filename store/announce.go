@@ -198,6 +198,8 @@ func (sh *shard) settle(at ref, pos int, now Minute) ref {
 // them those that an asker may be given.
 type crowd [4]int
 
+func (n *crowd) all() int { return n[0] + n[1] + n[2] + n[3] }
+
 // given returns who may be given to q out of n peers, of which the asker is one.
 func (q *Query) given(n crowd) crowd {
 	own := setOf(len(q.Peer.Compact()), false)
@@ -214,28 +216,37 @@ func (q *Query) given(n crowd) crowd {
 
 // choose appends the peers that q gets from r, which has n, to a.
 func (r record) choose(q *Query, n crowd, ch *chooser, a *Answer) {
-	l4, l6 := r.list4(), r.list6()
-	m4, m6 := n[0], n[2]                                                                 // where the seeders begin
-	if ch.hide = ch.public && r.mayPrivate(); ch.hide && q.NumWant < l4.len()+l6.len() { // or all are given anyway
-		n[0] -= l4.private(0, m4)
-		n[1] -= l4.private(m4, l4.len())
-		n[2] -= l6.private(0, m6)
-		n[3] -= l6.private(m6, l6.len())
-		if n[0]+n[1]+n[2]+n[3] == l4.len()+l6.len() { // they are gone
-			r[recordN6] &^= hasPrivate
-		}
+	m := n
+	if ch.hide = ch.public && r.mayPrivate(); ch.hide && q.NumWant < n.all() { // or all are given anyway
+		r.dropPrivate(&n)
 	}
 	n = q.given(n)
 	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
 	if w4 > 0 {
+		l := r.list4()
 		wl, ws := ch.split(w4, n[0], n[1])
-		a.V4 = ch.fromList(a.V4, &l4, 0, 0, m4, wl)
-		a.V4 = ch.fromList(a.V4, &l4, 1, m4, l4.len(), ws)
+		a.V4 = ch.fromList(a.V4, &l, 0, 0, m[0], wl)
+		a.V4 = ch.fromList(a.V4, &l, 1, m[0], l.len(), ws)
 	}
 	if w6 > 0 {
+		l := r.list6()
 		wl, ws := ch.split(w6, n[2], n[3])
-		a.V6 = ch.fromList(a.V6, &l6, 2, 0, m6, wl)
-		a.V6 = ch.fromList(a.V6, &l6, 3, m6, l6.len(), ws)
+		a.V6 = ch.fromList(a.V6, &l, 2, 0, m[2], wl)
+		a.V6 = ch.fromList(a.V6, &l, 3, m[2], l.len(), ws)
+	}
+}
+
+// dropPrivate takes the private peers of r off n, which are all it has. If
+// there are none, r denies them from now on.
+func (r record) dropPrivate(n *crowd) {
+	all, l4, l6 := n.all(), r.list4(), r.list6()
+	m4, m6 := n[0], n[2] // where the seeders begin
+	n[0] -= l4.private(0, m4)
+	n[1] -= l4.private(m4, l4.len())
+	n[2] -= l6.private(0, m6)
+	n[3] -= l6.private(m6, l6.len())
+	if n.all() == all {
+		r[recordN6] &^= hasPrivate
 	}
 }
 

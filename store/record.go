@@ -60,9 +60,15 @@ func (r record) reset(ih *proto.Infohash, tail bool) {
 
 // crowd counts the peers of r.
 func (r record) crowd() crowd {
-	l4, l6 := r.list4(), r.list6()
-	m4, m6 := l4.leechers(), l6.leechers()
-	return crowd{m4, l4.len() - m4, m6, l6.len() - m6}
+	l4, n := r.list4(), crowd{}
+	n[0] = l4.leechers()
+	n[1] = l4.len() - n[0]
+	if r.n6() > 0 {
+		l6 := r.list6()
+		n[2] = l6.leechers()
+		n[3] = l6.len() - n[2]
+	}
+	return n
 }
 
 func (r record) infohash() *proto.Infohash { return (*proto.Infohash)(r[:20]) }
@@ -148,8 +154,14 @@ func (r record) remove(width, i int) {
 
 // stale reports whether a peer of r is expire minutes old or older at now.
 func (r record) stale(now, expire Minute) bool {
-	l4, l6 := r.list4(), r.list6()
-	return l4.stale(now, expire) || l6.stale(now, expire)
+	if l4 := r.list4(); l4.stale(now, expire) {
+		return true
+	}
+	if r.n6() == 0 {
+		return false
+	}
+	l6 := r.list6()
+	return l6.stale(now, expire)
 }
 
 // expire removes the peers of one family that are expire minutes old or older
