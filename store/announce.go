@@ -20,7 +20,7 @@ func (sh *shard) announce(hash uint32, q *Query, now Minute, rnd *Rand, a *Answe
 		at = sh.announceSwarm(at, pos, q, now, a, &self)
 	default:
 		r := sh.record(at)
-		before, stale = r.crowd(), r.stale(now, sh.expire)
+		before, stale = r.survey(now, sh.expire)
 		if stale {
 			r.expire(6, now, sh.expire)
 			r.expire(18, now, sh.expire)

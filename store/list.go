@@ -112,24 +112,24 @@ func (l *list) leechers() int {
 	return n - bits.OnesCount64(lastStamps(s, 0)&(stampSeeder*every))
 }
 
-// stale reports whether a peer is expire minutes old or older at now.
-func (l *list) stale(now, expire Minute) bool {
+// survey counts the peers that are not seeders, and reports whether one of all
+// is expire minutes old or older at now.
+func (l *list) survey(now, expire Minute) (leechers int, stale bool) {
 	// The age of a stamp is now - stamp in 7 bits. The eighth bit of now is
 	// set, so that no byte borrows from the next; added to 128 - expire, an
 	// age that is too high sets it.
-	minute := uint64(now) & stampMinutes * every
-	over := uint64(128-expire) * every
-	old := func(word uint64) bool {
-		age := (minute | 0x80*every) - word&(stampMinutes*every)
-		return (age&(stampMinutes*every)+over)&(0x80*every) != 0
-	}
-	s := l.stamps
+	const minutes, eighth = stampMinutes * every, 0x80 * every
+	minute, young := uint64(now)&stampMinutes*every, uint64(stampMinutes+1-expire)*every
+	n, old, s := len(l.stamps), uint64(0), l.stamps
 	for ; len(s) >= 8; s = s[8:] {
-		if old(binary.LittleEndian.Uint64(s)) {
-			return true
-		}
+		word := binary.LittleEndian.Uint64(s)
+		n -= bits.OnesCount64(word & (stampSeeder * every))
+		old |= ((minute|eighth)-word&minutes)&minutes + young
 	}
-	return old(lastStamps(s, minute))
+	word := lastStamps(s, minute)
+	n -= bits.OnesCount64(word & (stampSeeder * every))
+	old |= ((minute|eighth)-word&minutes)&minutes + young
+	return n, old&eighth != 0
 }
 
 // private counts the peers lo to hi with private addresses.

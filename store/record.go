@@ -58,16 +58,25 @@ func (r record) reset(ih *proto.Infohash, tail bool) {
 	}
 }
 
+// survey counts the peers of r, and reports whether one of them is expire
+// minutes old or older at now.
+func (r record) survey(now, expire Minute) (n crowd, stale bool) {
+	l := r.list4()
+	n[0], stale = l.survey(now, expire)
+	n[1] = l.len() - n[0]
+	if r.n6() > 0 {
+		var stale6 bool
+		l = r.list6()
+		n[2], stale6 = l.survey(now, expire)
+		n[3] = l.len() - n[2]
+		stale = stale || stale6
+	}
+	return n, stale
+}
+
 // crowd counts the peers of r.
 func (r record) crowd() crowd {
-	l4, n := r.list4(), crowd{}
-	n[0] = l4.leechers()
-	n[1] = l4.len() - n[0]
-	if r.n6() > 0 {
-		l6 := r.list6()
-		n[2] = l6.leechers()
-		n[3] = l6.len() - n[2]
-	}
+	n, _ := r.survey(0, MaxExpire)
 	return n
 }
 
@@ -150,18 +159,6 @@ func (r record) remove(width, i int) {
 	l := r.list(width)
 	l.drop(i)
 	r.shrink(width, 1)
-}
-
-// stale reports whether a peer of r is expire minutes old or older at now.
-func (r record) stale(now, expire Minute) bool {
-	if l4 := r.list4(); l4.stale(now, expire) {
-		return true
-	}
-	if r.n6() == 0 {
-		return false
-	}
-	l6 := r.list6()
-	return l6.stale(now, expire)
 }
 
 // expire removes the peers of one family that are expire minutes old or older

@@ -69,10 +69,10 @@ func (sh *shard) sweepRecords(w *sweeper, now Minute) {
 func (sh *shard) sweepRecord(at ref, now Minute) bool {
 	r := sh.record(at)
 	fits := int(classFor[recordBytes(r.n4(), r.n6(), r.tailed())]) == at.class()
-	if fits && r.n4()+r.n6() > 0 && !r.stale(now, sh.expire) {
+	before, stale := r.survey(now, sh.expire)
+	if fits && r.n4()+r.n6() > 0 && !stale {
 		return false
 	}
-	before := r.crowd()
 	r.expire(6, now, sh.expire)
 	r.expire(18, now, sh.expire)
 	sh.account(before, r.crowd())
