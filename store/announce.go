@@ -209,7 +209,8 @@ func (q *Query) given(n crowd) crowd {
 		n[own]--
 	}
 	if !q.Both {
-		n[2-own], n[3-own] = 0, 0
+		other := 2 - own
+		n[other], n[other+1] = 0, 0
 	}
 	return n
 }
