@@ -11,14 +11,14 @@ import (
 // A doorbell is how a reactor waits for one socket, in one of three ways, by
 // how long the last wait took:
 //
-//	no time     recvmmsg finds datagrams whenever it is called. After a while
-//	            the epoll is told to look away, so that what arrives does not
-//	            pay for ringing.
+//	no time     recvmmsg finds datagrams whenever it is called
 //	< nearby    recvmmsg itself waits, in a raw system call with a time limit:
 //	            one thread woken for one datagram, the least there is. It
 //	            keeps one of Go's processors meanwhile, which a TCP reactor
 //	            could be short of, so only while there are no connections.
-//	longer      the goroutine is parked, as told at [epoll].
+//	longer      the goroutine is parked, as told at [epoll]. In the other two
+//	            the epoll is told to look away, so that what arrives does not
+//	            pay for ringing.
 //
 // Raw system calls that block keep the collector waiting if it wants to stop
 // the world. It sends a signal then, which ends a recvmmsg with a time limit.
@@ -92,6 +92,7 @@ func (d *doorbell) attempt(uintptr) bool {
 	flags := unix.MSG_DONTWAIT
 	if d.nearby && d.conns.used.Load() == 0 {
 		flags = 0
+		d.listen(false) // or what arrives would wake another thread, to find nobody waiting
 		d.since = sinceStart()
 	}
 	errno := d.receive(flags)
