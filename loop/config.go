@@ -50,8 +50,9 @@ type Config struct {
 	// nil allows all.
 	Allowed func(*proto.Infohash) bool
 
-	// Ready is called when every socket is bound and gnet, if used, has its own, and
-	// before anything is read: the moment to give up root. An error ends Run.
+	// Ready is called when every socket is bound and gnet, if used, has its own,
+	// and before anything is read: the moment to give up root. An error ends
+	// Run.
 	Ready func() error
 	// Logf is told what the operator should see, a line without its end.
 	Logf func(format string, args ...any)
@@ -64,16 +65,30 @@ type Config struct {
 	stall time.Duration // 0: stallLimit
 }
 
+// processors is how many the program may use: those of the machine, of its CPU
+// set or of its cgroup, or what GOMAXPROCS said.
+var processors = runtime.GOMAXPROCS(0)
+
+// needProcessors has the Go runtime run n goroutines at once at least. The
+// system shares what processors there are between the threads of these, and
+// does so well; the runtime would let a busy reactor keep the others waiting
+// for 10 ms.
+func needProcessors(n int) {
+	if n > runtime.GOMAXPROCS(0) {
+		runtime.GOMAXPROCS(n)
+	}
+}
+
 // withDefaults returns cfg with its zero values replaced.
 func (cfg Config) withDefaults() Config {
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = defaults()
 	}
 	if cfg.TCPReactors <= 0 {
-		cfg.TCPReactors = runtime.GOMAXPROCS(0)
+		cfg.TCPReactors = processors
 	}
 	if cfg.UDPReactors <= 0 {
-		cfg.UDPReactors = runtime.GOMAXPROCS(0)
+		cfg.UDPReactors = processors
 	}
 	if cfg.Interval <= 0 {
 		cfg.Interval = defaultInterval

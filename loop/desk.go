@@ -33,7 +33,8 @@ type order struct {
 //
 // A connection is taken away from its event loop for good: another descriptor
 // for it is made, and the loop closes its own, which ends nothing as long as
-// ours is open. A clerk may then block on it. It stays counted in the quota until it is closed.
+// ours is open. A clerk may then block on it. It stays counted in the quota
+// until it is closed.
 //
 // What a client can cost is bounded: a clerk holds a batch of the store and a
 // chunk of the answer, and gives up at the first error, on a chunk that is not

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"os"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,14 +12,12 @@ import (
 //
 //	no time     recvmmsg finds datagrams whenever it is called
 //	< nearby    recvmmsg itself waits, in a raw system call with a time limit:
-//	            one thread woken for one datagram, the least there is. It
-//	            keeps one of Go's processors meanwhile, which a TCP reactor
-//	            could be short of, so only while there are no connections.
+//	            one thread woken for one datagram, the least there is
 //	longer      the goroutine is parked, as told at [epoll]. In the other two
 //	            the epoll is told to look away, so that what arrives does not
 //	            pay for ringing.
 //
-// Raw system calls that block keep the collector waiting if it wants to stop
+// A raw system call that blocks keeps the collector waiting if it wants to stop
 // the world. It sends a signal then, which ends a recvmmsg with a time limit.
 //
 // A doorbell belongs to the goroutine that waits, except for [doorbell.ring].
@@ -29,12 +26,11 @@ type doorbell struct {
 	fd      int // the caller's
 	epoll   *epoll
 	try     func(uintptr) bool // attempt, made once
-	conns   *quota             // shared; counts connections
 
 	deaf     bool          // epoll looks away
 	nearby   bool          // the last wait was short
 	since    time.Duration // when the last wait began, or -1 if it has been measured
-	restless int           // receives since the last wait
+	restless int           // receives since the last time the goroutine was parked
 }
 
 const (
@@ -43,15 +39,14 @@ const (
 	// longestNear is the time limit of that. The kernel rounds it up to one or
 	// two of its ticks, 1 to 20 ms.
 	longestNear = time.Millisecond
-	// restlessRounds is after how many receives without a wait others get a
-	// turn, and epoll looks away.
+	// restlessRounds is after how many receives the epoll looks away.
 	restlessRounds = 8
 )
 
 // newDoorbell returns a doorbell for socket fd, which stays the caller's.
 // receive is to take what has arrived there, without waiting if flags have
 // MSG_DONTWAIT.
-func newDoorbell(fd int, conns *quota, receive func(flags int) unix.Errno) (*doorbell, error) {
+func newDoorbell(fd int, receive func(flags int) unix.Errno) (*doorbell, error) {
 	limit := unix.NsecToTimeval(int64(longestNear))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		return nil, os.NewSyscallError("setsockopt", err)
@@ -60,7 +55,7 @@ func newDoorbell(fd int, conns *quota, receive func(flags int) unix.Errno) (*doo
 	if err != nil {
 		return nil, err
 	}
-	d := &doorbell{receive: receive, fd: fd, epoll: e, conns: conns, since: -1}
+	d := &doorbell{receive: receive, fd: fd, epoll: e, since: -1}
 	d.try = d.attempt
 	if errno := e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, 0); errno != 0 {
 		d.close()
@@ -75,9 +70,8 @@ func (d *doorbell) close() { d.epoll.close() }
 // wait returns when receive has said anything but EAGAIN. It reports false,
 // now and ever after, when ring was called.
 func (d *doorbell) wait() bool {
-	if d.restless++; d.restless%restlessRounds == 0 {
+	if d.restless++; d.restless >= restlessRounds {
 		d.listen(false)
-		runtime.Gosched()
 	}
 	return d.epoll.wait(d.try)
 }
@@ -90,7 +84,7 @@ func (d *doorbell) ring() { d.epoll.wake() }
 func (d *doorbell) attempt(uintptr) bool {
 	d.measure()
 	flags := unix.MSG_DONTWAIT
-	if d.nearby && d.conns.used.Load() == 0 {
+	if d.nearby {
 		flags = 0
 		d.listen(false) // or what arrives would wake another thread, to find nobody waiting
 		d.since = sinceStart()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -85,4 +86,17 @@ func TestUDP(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestProcessors checks that every reactor has a processor of Go's and there is
+// one more. Without, a busy UDP reactor keeps all others waiting.
+func TestProcessors(t *testing.T) {
+	s := serveTest(t, Config{
+		Listen:      []Addr{addr("udp 127.0.0.1:0"), addr("udp 127.0.0.2:0"), addr("tcp 127.0.0.1:0")},
+		TCPReactors: 3, UDPReactors: 3,
+	})
+	want := len(s.tcp) + len(s.udp) + len(s.gnetUDP) + 1
+	if got := runtime.GOMAXPROCS(0); got < want {
+		t.Errorf("GOMAXPROCS is %d, want %d", got, want)
+	}
 }

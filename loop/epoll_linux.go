@@ -25,8 +25,10 @@ import (
 // The sockets themselves are not the runtime's, which would ask for room to
 // send with each of them, and be woken by every answer that leaves.
 //
-// All system calls of a reactor are raw ones that return at once, so a reactor
-// that never has to wait must call [runtime.Gosched] now and then.
+// All system calls of a reactor are raw ones, and but for one told at [doorbell]
+// they return at once. A reactor that never has to wait never lets go of its
+// processor, and the runtime looks into its poller only where one is free. So
+// every reactor needs one, and there must be one more: see [needProcessors].
 type epoll struct {
 	fd   int // of file
 	file *os.File

@@ -20,9 +20,10 @@
 //
 // Each kind has two transports. On Linux a UDP reactor takes up to 64 datagrams
 // with one system call and answers them with another, which costs half of
-// taking them one by one, and it answers from the address it was asked at. A
-// TCP reactor registers a connection nowhere if its first request is the only
-// one, and waits where Go's scheduler does; see [epollReactor].
+// taking them one by one, and it answers from the address it was asked at; how
+// it waits for the next is told at [doorbell]. A TCP reactor hears of a
+// connection when the client has said something, and registers it nowhere if
+// its first request is the only one; see [epollReactor].
 //
 // Elsewhere, and for comparison, gnet brings datagrams and connections one at a
 // time: an event loop per reactor, each an engine of its own, because loops of
@@ -58,7 +59,8 @@
 // function that takes no lock. The secret of the connection ids, which never
 // changes. The [clock], which one goroutine sets once a second and all others
 // read. The number of open connections. Nothing else: what one reactor does,
-// no other waits for.
+// no other waits for. That takes a thread for each, which never blocks where Go
+// sees it; see [epoll].
 //
 // The goroutine that sets the clock also sweeps the store, a step at a time,
 // and has overdue connections closed.
@@ -67,8 +69,8 @@
 //
 // Pages of a few numbers are answered like any other request. What has to look
 // at every torrent is not: lists of all torrents, of the largest, of networks,
-// and full scrapes. Those connections are taken out of their loop and given to the
-// [desk], a handful of goroutines that were there all the time, which write
+// and full scrapes. Those connections are taken out of their loop and given to
+// the [desk], a handful of goroutines that were there all the time, which write
 // at the speed of the client and in bounded memory. The answers always close.
 //
 // # What it never does
@@ -152,6 +154,7 @@ func (s *Server) start() error {
 	if err := s.makeReactors(); err != nil {
 		return err
 	}
+	needProcessors(len(s.tcp) + len(s.udp) + len(s.gnetUDP) + 1)
 	engines, err := s.boot()
 	if err != nil {
 		return err
@@ -265,7 +268,7 @@ func (s *Server) gnetUDPReactor(i int) *gnetUDPReactor {
 
 // addUDPReactor makes a UDP reactor for one socket.
 func (s *Server) addUDPReactor(l *listener, fd int) error {
-	u, err := newUDPReactor(s.newReactor(), l, fd, &s.quota)
+	u, err := newUDPReactor(s.newReactor(), l, fd)
 	if err == nil {
 		s.udp = append(s.udp, u)
 	}

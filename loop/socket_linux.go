@@ -35,8 +35,12 @@ func backlog() int {
 //
 // Until then a connection waits with those whose handshake is not over. If
 // they get too many, the kernel goes over to SYN cookies, and with them tells
-// of each at once.
+// of each at once. Without cookies it would turn everybody away, so there is
+// nothing for those who are silent to fill.
 func deferAccept(fd int) {
+	if cookies, err := os.ReadFile("/proc/sys/net/ipv4/tcp_syncookies"); err != nil || !bytes.ContainsAny(cookies, "12") {
+		return
+	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
 }
 

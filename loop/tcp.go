@@ -49,8 +49,9 @@ const (
 	maxUnread = 256 << 10
 )
 
-// A quota bounds the connections of all reactors together. gnet's event loop
-// does not survive a lack of descriptors, so there must never be one.
+// A quota bounds the connections of all reactors together, so that descriptors
+// are never lacking: nobody else could be accepted then, lists not be read, and
+// an event loop of gnet does not survive it.
 type quota struct {
 	limit int64 // set before serving
 	used  atomic.Int64

@@ -4,7 +4,7 @@ package loop
 
 import (
 	"os"
-	"runtime"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -14,9 +14,9 @@ import (
 // hasEpoll says that the transport of ours exists here.
 const hasEpoll = true
 
-// An epollReactor is a [tcpReactor] on an epoll of its own. With a connection
-// for each request, which is how nearly all clients ask, it makes these calls
-// and no other:
+// An epollReactor is a [tcpReactor] on an epoll of its own. For a connection
+// with one request, which is how nearly all clients ask, it makes these calls
+// and no other, once the epoll has said that there are some:
 //
 //	accept4 ─► recvfrom ─► tcpReactor.traffic ─► sendto ─► shutdown ─► close
 //
@@ -24,7 +24,7 @@ const hasEpoll = true
 // Only what is to go on after that, a request that is not all here, a
 // connection that is kept, an answer that does not fit the send buffer, is
 // watched by the epoll. The last answer and the end of the connection leave in
-// one packet, which saves a fifth of what is left.
+// one packet.
 //
 // It belongs to the goroutine in run; others may call stop and closeIdle.
 type epollReactor struct {
@@ -39,7 +39,6 @@ type epollReactor struct {
 
 	doors  []door
 	links  []*epollLink // by descriptor; nil where there never was one
-	turns  int          // batches since we last let others go first
 	events [batchLen]unix.EpollEvent
 	name   [nameLen]byte // of who is being accepted
 	in     []byte        // what was read
@@ -145,10 +144,6 @@ func (r *epollReactor) closeAll() {
 	}
 }
 
-// turnLen is how many batches are served before other goroutines, which may
-// wait for the processor, go first. Who never waits has to see to that.
-const turnLen = 8
-
 // serve serves until there is nothing left to do and reports whether there are
 // chores.
 func (r *epollReactor) serve(uintptr) bool {
@@ -156,15 +151,10 @@ func (r *epollReactor) serve(uintptr) bool {
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.epoll.fd),
 			uintptr(unsafe.Pointer(&r.events)), batchLen, 0, 0, 0)
 		if errno != 0 || n == 0 {
-			r.turns = 0
 			return false
 		}
 		for i := range r.events[:n] {
 			r.event(&r.events[i])
-		}
-		if r.turns++; r.turns == turnLen {
-			r.turns = 0
-			runtime.Gosched()
 		}
 	}
 	return true
@@ -199,18 +189,19 @@ func (r *epollReactor) acceptAll(d *door) {
 			r.accepted(int(fd), d.proxy)
 		case errno == unix.EAGAIN:
 			return
-		case outOfOrder(errno):
+		case !passes(errno):
 			r.pause(d, errno)
 			return
 		}
 	}
 }
 
-// outOfOrder reports whether accepting has failed for a reason that stays. All
-// others are troubles of the one connection, which is gone.
-func outOfOrder(errno unix.Errno) bool {
+// passes reports whether a failure to accept is the trouble of one connection,
+// which is gone. Any other stays, such as a lack of descriptors.
+func passes(errno unix.Errno) bool {
 	switch errno {
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EBADF, unix.EINVAL, unix.ENOTSOCK, unix.EFAULT:
+	case unix.ECONNABORTED, unix.EINTR, unix.EPROTO, unix.ENOPROTOOPT, unix.EOPNOTSUPP,
+		unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENONET, unix.ETIMEDOUT:
 		return true
 	}
 	return false
@@ -266,6 +257,9 @@ func (r *epollReactor) close(k *epollLink) {
 	k.conn, k.events, k.deaf, k.unsent = nil, 0, false, nil
 	if k.fd >= maxFreeConns {
 		r.links[k.fd] = nil // of a flood, not to be seen again soon
+		if r.open.Load() == 0 {
+			r.links = slices.Clone(r.links[:maxFreeConns])
+		}
 	}
 	unix.RawSyscall(unix.SYS_CLOSE, uintptr(k.fd), 0, 0)
 }

@@ -56,9 +56,9 @@ type udpReactor struct {
 	*batch
 }
 
-// newUDPReactor returns a reactor for socket fd of l, on a server whose
-// connections conns counts. The descriptor stays the caller's.
-func newUDPReactor(r *reactor, l *listener, fd int, conns *quota) (*udpReactor, error) {
+// newUDPReactor returns a reactor for socket fd of l. The descriptor stays the
+// caller's.
+func newUDPReactor(r *reactor, l *listener, fd int) (*udpReactor, error) {
 	u := &udpReactor{reactor: r, fd: fd, route: l.wildcard(), used: batchLen, batch: new(batch)}
 	for i := range batchLen {
 		u.inVec[i].Base = &u.packets[i][0]
@@ -76,7 +76,7 @@ func newUDPReactor(r *reactor, l *listener, fd int, conns *quota) (*udpReactor, 
 		return nil, os.NewSyscallError("setsockopt", err)
 	}
 	var err error
-	u.bell, err = newDoorbell(fd, conns, u.receive)
+	u.bell, err = newDoorbell(fd, u.receive)
 	return u, err
 }
 

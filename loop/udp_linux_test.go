@@ -104,7 +104,7 @@ func TestSendSkips(t *testing.T) {
 		{unsendable, good, good, unsendable},
 		{unsendable, unsendable, good, good},
 	} {
-		u, err := newUDPReactor(newTestReactor(), l, l.fds[0], new(quota))
+		u, err := newUDPReactor(newTestReactor(), l, l.fds[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestDropsAreCounted(t *testing.T) {
 // TestBatchAllocs checks that a batch allocates nothing, system calls and all.
 func TestBatchAllocs(t *testing.T) {
 	l := openTest(t, []Addr{addr("udp [::]:0")}, 1)[0]
-	u, err := newUDPReactor(newTestReactor(), l, l.fds[0], new(quota))
+	u, err := newUDPReactor(newTestReactor(), l, l.fds[0])
 	if err != nil {
 		t.Fatal(err)
 	}

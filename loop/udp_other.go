@@ -10,7 +10,7 @@ const hasBatches = false
 // A udpReactor is what answers batches of datagrams where the system has them.
 type udpReactor struct{}
 
-func newUDPReactor(*reactor, *listener, int, *quota) (*udpReactor, error) {
+func newUDPReactor(*reactor, *listener, int) (*udpReactor, error) {
 	return nil, errors.New("no batches of datagrams on this system")
 }
 
