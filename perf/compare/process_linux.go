@@ -3,7 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -104,8 +104,8 @@ func (o *options) collector(p *program, s *scenario, list string) (*float64, err
 	}
 	after, err2 := c.srv.CPU()
 	c.close()
-	if err != nil || err2 != nil {
-		return nil, fmt.Errorf("%w, %w", err, err2)
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
 	}
 	share := float64(collections(c.srv.Said(), from)) / float64(after-before)
 	return &share, nil
