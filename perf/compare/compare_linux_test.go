@@ -178,7 +178,7 @@ func TestRun(t *testing.T) {
 	o.flags(f)
 	err := f.Parse([]string{
 		"-tracker", filepath.Join(dir, "tracker"), "-with", "tracker,floor-udp,floor-http",
-		"-rounds", "1", "-for", "100ms", "-only", "udp,udp-two,http,http-keepalive,http-pipelined,process", "-server-cpu", "-1", "-load-cpu", "",
+		"-rounds", "1", "-for", "100ms", "-only", "udp,udp-slow,udp-two,http,http-keepalive,http-pipelined,process", "-server-cpu", "-1", "-load-cpu", "",
 		"-json", filepath.Join(dir, "json"), "-plot", filepath.Join(dir, "svg"),
 	})
 	if err != nil {
@@ -192,7 +192,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var r report
-	if err := json.Unmarshal(text, &r); err != nil || len(r.Scenarios) != 5 || len(r.Processes) != 3 {
+	if err := json.Unmarshal(text, &r); err != nil || len(r.Scenarios) != 6 || len(r.Processes) != 3 {
 		t.Fatalf("%v: %d scenarios, %d processes", err, len(r.Scenarios), len(r.Processes))
 	}
 	for _, s := range r.Scenarios {

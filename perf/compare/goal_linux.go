@@ -28,6 +28,8 @@ var goals = []goal{
 	{"CPU × opentracker", "udp-one", ours, debians, cpu, 1, 0},
 	{"p50 × opentracker", "udp-one", ours, debians, p50, 1, 0},
 	{"p99 × opentracker", "udp-one", ours, debians, p99, 1, 0},
+	{"CPU × opentracker", "udp-slow", ours, debians, cpu, 1, 0},
+	{"p50 × opentracker", "udp-slow", ours, debians, p50, 1, 0},
 	{"two × one", "udp-two", "tracker-two", "tracker-one", cpu, 1.10, 4},
 	{"p99.9 while sweeping × when not", "udp-sweep", "sweeping", "not-sweeping", p999, 3, 0},
 	{"CPU × opentracker", "http", ours, debians, cpu, 0.95, 0},

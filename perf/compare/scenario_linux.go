@@ -52,6 +52,7 @@ func scenarios() []*scenario {
 		{name: "udp-cold", title: "UDP announce, 1,000,000 torrents", limits: fullUDP, work: large},
 		{name: "udp-one", title: "UDP announce, one datagram in flight", limits: perf.Limits{Window: 1}, work: small},
 		{name: "udp-rate", title: "UDP announce, 20,000 a second", limits: perf.Limits{Window: 4096, Rate: 20_000}, work: small},
+		{name: "udp-slow", title: "UDP announce, 1,000 a second", limits: perf.Limits{Window: 4096, Rate: 1000}, work: small},
 		{name: "udp-two", title: "UDP announce, one and two reactors", limits: fullUDP, work: small, measure: (*options).twoReactors},
 		{name: "udp-sweep", title: "UDP announce, 1,000,000 torrents, half load, while the store sweeps and when not", limits: fullUDP, work: large, measure: (*options).sweep},
 		{name: "http", title: "HTTP announce, a connection each", http: true, limits: fullHTTP, work: small},
