@@ -48,7 +48,7 @@ memory: build ## bytes per torrent and peer against the budgets, beside opentrac
 	$(GO) run ./perf/memory -tracker ./tracker -peer opentracker
 
 compare: build ## CPU per request beside other trackers and the floor of the system; as root, what is missing is installed
-	$(GO) run ./perf/compare -json perf/compare.json -plot perf/compare.svg
+	$(GO) run ./perf/compare -listed -json perf/compare.json -plot perf/compare.svg
 
 router-sim: build ## a minute of UDP and of HTTP with 5 % of a core and 24 MB, beside opentracker; needs root
 	$(GO) run ./perf/routersim -tracker ./tracker -peer opentracker

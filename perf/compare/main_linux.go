@@ -86,7 +86,7 @@ type options struct {
 func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.tracker, "tracker", "./tracker", "our tracker; \"\" for none")
 	f.StringVar(&o.peer, "peer", "", "one more `tracker` that takes opentracker's flags")
-	f.BoolVar(&o.listed, "listed", false, "run ours a second time, with a whitelist, as Debian's opentracker must be")
+	f.BoolVar(&o.listed, "listed", false, "in udp and http, run ours a second time, with a whitelist, as Debian's opentracker must be")
 	f.StringVar(&o.with, "with", "", "`names` of servers, separated by commas; \"\" for all that can be had: "+programNames())
 	f.BoolVar(&o.install, "install", true, "install servers that are missing")
 	f.StringVar(&o.only, "only", "", "`names` of scenarios, separated by commas; \"\" for all: "+scenarioNames())

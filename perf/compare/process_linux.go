@@ -32,6 +32,9 @@ func (o *options) allProcesses() error {
 	}
 	defer os.RemoveAll(filepath.Dir(list))
 	for _, p := range o.programs {
+		if p.key == listed {
+			continue
+		}
 		r, err := o.process(p, list)
 		switch {
 		case err == nil:

@@ -31,7 +31,7 @@ type program struct {
 func programs() []*program {
 	return []*program{
 		{key: ours, title: "tracker", udp: true, http: true, find: findOurs},
-		{key: "listed", title: "tracker, whitelist", udp: true, http: true, find: findListed, args: withList},
+		{key: listed, title: "tracker, whitelist", udp: true, http: true, find: findListed, args: withList},
 		{key: "peer", title: "peer", udp: true, http: true, find: findPeer},
 		{key: debians, title: "opentracker", udp: true, http: true, find: findOpentracker, args: withList},
 		{key: "aquatic-mio", title: "aquatic_udp, mio", udp: true, find: findAquaticUDP, args: aquaticUDP("false")},
@@ -61,8 +61,12 @@ func (p *program) command(s *scenario, list string, cpus []int) perf.Command {
 	return c
 }
 
-// takesPart reports whether p can do what s asks for.
+// takesPart reports whether p can do what s asks for. What a whitelist costs
+// shows under full load, and is not looked for elsewhere.
 func (p *program) takesPart(s *scenario) bool {
+	if p.key == listed && s.name != "udp" && s.name != "http" {
+		return false
+	}
 	if s.http {
 		return p.http && !(p.onlyOne && s.depth > 1)
 	}

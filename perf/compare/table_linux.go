@@ -5,10 +5,12 @@ import (
 	"io"
 )
 
-// ours and debians are the keys of the two that all others are held against.
+// ours and debians are the keys of the two that all others are held against;
+// listed is that of ours with the whitelist that Debian's must have.
 const (
 	ours    = "tracker"
 	debians = "opentracker"
+	listed  = "listed"
 )
 
 // print writes one row a server, in Markdown, and what the generator needed.
