@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Echo is the floor no tracker can go below: a UDP server that receives and
-// sends the batches a tracker does, and answers every announce with the same
-// peers. It looks at nothing but the action and copies the transaction id.
+// Echo is the floor no tracker can go below under full load: a UDP server that
+// receives and sends the batches a tracker does, and answers every announce
+// with the same peers. It looks at nothing but the action and copies the transaction id.
 type Echo struct {
 	fd      int
 	peers   int
