@@ -25,8 +25,16 @@ func OpentrackerArgs(list string) Args {
 
 // WriteWhitelist writes the infohashes of the first n torrents to a new file
 // in opentracker's format, readable by everybody, since opentracker opens it
-// as nobody. The caller removes the file's directory.
-func WriteWhitelist(n uint32) (path string, err error) {
+// as nobody. The file and its directory are held until end is called.
+func (h *Held) WriteWhitelist(n uint32) (path string, end func(), err error) {
+	end, err = h.Hold(func() (func(), error) {
+		path, err = writeWhitelist(n)
+		return func() { _ = os.RemoveAll(filepath.Dir(path)) }, err
+	})
+	return path, end, err
+}
+
+func writeWhitelist(n uint32) (path string, err error) {
 	dir, err := os.MkdirTemp("", "perf")
 	if err != nil {
 		return "", err

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,10 @@ type Server struct {
 	Addr netip.AddrPort
 	cmd  *exec.Cmd
 	out  bytes.Buffer
+	end  func() // kills it, if it is still held
+
+	once   sync.Once
+	result error // of waiting
 }
 
 // Command says how to start a tracker.
@@ -44,6 +49,7 @@ type Command struct {
 	CPUs  []int  // it runs on these alone; none for any
 	Env   []string
 	Wrap  []string // a command that becomes the tracker, given its path and flags
+	Held  *Held    // has it until it is stopped; nil for nobody
 }
 
 // Args returns a tracker's arguments for serving at an address. It may write
@@ -53,7 +59,8 @@ type Args func(at netip.AddrPort) ([]string, error)
 // Start runs the tracker on a free port for UDP and TCP and returns when it
 // serves the probe. Its errors are [ErrStart], with what the tracker said, or
 // what the system said. The tracker dies with the thread that started it, so
-// the caller has locked its goroutine to that.
+// the caller has locked its goroutine to that; one that gives up root does not,
+// and has to be held.
 func (c Command) Start() (*Server, error) {
 	port, err := freePort(c.Addr)
 	if err != nil {
@@ -79,7 +86,11 @@ func (c Command) Start() (*Server, error) {
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	s.cmd.Env = append(os.Environ(), c.Env...)
 	s.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	if err := startOn(s.cmd, c.CPUs); err != nil {
+	if c.Held == nil {
+		c.Held = new(Held)
+	}
+	s.end, err = c.Held.Hold(func() (func(), error) { return s.kill, startOn(s.cmd, c.CPUs) })
+	if err != nil {
 		return nil, err
 	}
 	ask := s.ask
@@ -97,9 +108,17 @@ func (c Command) Start() (*Server, error) {
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Stop ends the process and waits for it.
-func (s *Server) Stop() {
+func (s *Server) Stop() { s.end() }
+
+func (s *Server) kill() {
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	_ = s.wait()
+}
+
+// wait returns how the process ended, to any number of callers.
+func (s *Server) wait() error {
+	s.once.Do(func() { s.result = s.cmd.Wait() })
+	return s.result
 }
 
 // End asks the process to end and waits for it, until limit has passed; then
@@ -110,7 +129,8 @@ func (s *Server) End(limit time.Duration) error {
 	}
 	late := time.AfterFunc(limit, func() { _ = s.cmd.Process.Kill() })
 	defer late.Stop()
-	return s.cmd.Wait()
+	defer s.end()
+	return s.wait()
 }
 
 // Said returns what the tracker has written to its standard output and error.

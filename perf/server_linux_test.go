@@ -71,11 +71,17 @@ func TestServerFails(t *testing.T) {
 }
 
 func TestWriteWhitelist(t *testing.T) {
-	path, err := WriteWhitelist(100)
+	var held Held
+	path, end, err := held.WriteWhitelist(100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(filepath.Dir(path))
+	defer func() {
+		end()
+		if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the directory is still there: %v", err)
+		}
+	}()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,8 @@
 // # What it never does
 //
 // Everything is sent to loopback addresses; another target is refused. Every
-// run is bounded in requests and in time. Nothing here is linked into the
+// run is bounded in requests and in time, and on INT, TERM and HUP a command
+// takes its servers and files with it, see [Held]. Nothing here is linked into the
 // tracker. The generators and commands need Linux; elsewhere only the
 // workload and the histogram are built.
 package perf

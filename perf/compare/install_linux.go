@@ -78,10 +78,13 @@ func (o *options) aptInstall(name string) error {
 	}
 	const policy = "/usr/sbin/policy-rc.d"
 	if _, err := os.Lstat(policy); errors.Is(err, os.ErrNotExist) {
-		if err := os.WriteFile(policy, []byte("#!/bin/sh\nexit 101\n"), 0o755); err != nil {
+		end, err := o.held.Hold(func() (func(), error) {
+			return func() { _ = os.Remove(policy) }, os.WriteFile(policy, []byte("#!/bin/sh\nexit 101\n"), 0o755)
+		})
+		if err != nil {
 			return err
 		}
-		defer os.Remove(policy)
+		defer end()
 	}
 	_ = step("", nil, "apt-get", "update", "-q") // an older list may do
 	return step("", nil, "apt-get", "install", "-q", "-y", "--no-install-recommends", name)

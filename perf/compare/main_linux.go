@@ -37,7 +37,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -59,6 +58,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	o.held.Watch()
 	fail(o.run())
 }
 
@@ -81,6 +81,7 @@ type options struct {
 
 	programs []*program
 	report   report
+	held     perf.Held
 }
 
 func (o *options) flags(f *flag.FlagSet) {
@@ -110,11 +111,15 @@ func (o *options) run() error {
 		fmt.Println("This machine has one CPU: generator and servers share it, and latencies mean little.")
 		o.serverCPU, o.loads = -1, nil
 	}
-	dir, err := os.MkdirTemp("", "compare")
+	var dir string
+	end, err := o.held.Hold(func() (free func(), err error) {
+		dir, err = os.MkdirTemp("", "compare")
+		return func() { _ = os.RemoveAll(dir) }, err
+	})
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer end()
 	o.prepare(dir)
 	o.report.Machine = describe(o.programs)
 	o.report.Machine.print(os.Stdout)
@@ -150,7 +155,7 @@ func (o *options) prepare(dir string) {
 		}
 		var err error
 		p.path, p.version, err = p.find(o)
-		switch p.dir = dir; {
+		switch p.dir, p.held = dir, &o.held; {
 		case err == nil:
 			o.programs = append(o.programs, p)
 		case !errors.Is(err, errNotAsked):
@@ -181,11 +186,11 @@ func (o *options) write() error {
 
 // scenario writes the whitelist for s and measures it.
 func (o *options) scenario(s *scenario) (*result, error) {
-	list, err := perf.WriteWhitelist(s.work.Torrents)
+	list, end, err := o.held.WriteWhitelist(s.work.Torrents)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(filepath.Dir(list))
+	defer end()
 	if s.measure != nil {
 		return s.measure(o, s, list)
 	}

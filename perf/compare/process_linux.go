@@ -4,13 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"tracker/perf"
 )
 
 // processes is what -only calls the idle process and the collector.
@@ -26,11 +22,11 @@ type process struct {
 
 // allProcesses looks at every program. Others that do not start are left out.
 func (o *options) allProcesses() error {
-	list, err := perf.WriteWhitelist(small.Torrents)
+	list, end, err := o.held.WriteWhitelist(small.Torrents)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(filepath.Dir(list))
+	defer end()
 	for _, p := range o.programs {
 		if p.key == listed {
 			continue

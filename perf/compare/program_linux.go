@@ -24,7 +24,8 @@ type program struct {
 	args func(dir, list string) perf.Args
 
 	path, version, dir string // set by prepare
-	trace              bool   // it is written in Go and says what its collector does
+	held               *perf.Held
+	trace              bool // it is written in Go and says what its collector does
 }
 
 // programs are all that can take part, in the order they are printed.
@@ -47,7 +48,7 @@ func programs() []*program {
 func (p *program) command(s *scenario, list string, cpus []int) perf.Command {
 	c := perf.Command{
 		Path: p.path, Addr: netip.MustParseAddr("127.0.0.1"), HTTP: !p.udp,
-		Probe: s.work.Torrents - 1, CPUs: cpus,
+		Probe: s.work.Torrents - 1, CPUs: cpus, Held: p.held,
 	}
 	if p.floor {
 		c.Env = []string{floorKey + "=" + s.wire()}

@@ -62,6 +62,7 @@ type options struct {
 	tracker, peer, only string
 	quick, peerAll      bool
 	after               time.Duration
+	held                perf.Held
 }
 
 // run measures everything and prints it. It reports whether a budget broke.
@@ -72,6 +73,7 @@ func (o *options) run() (broken bool, err error) {
 	case err != nil || inside:
 		return false, err
 	}
+	o.held.Watch()
 	printHead(o.peer)
 	for _, s := range sweeps {
 		if !s.matches(o.only) || s.six && !inNamespace() {
@@ -93,7 +95,7 @@ func (o *options) run() (broken bool, err error) {
 func (o *options) sweep(s sweep) (broken bool, err error) {
 	var ours, theirs []row
 	if o.tracker != "" {
-		if ours, err = s.measure(o.tracker, false, o.after); err != nil {
+		if ours, err = o.measure(&s, o.tracker, false, o.after); err != nil {
 			return false, err
 		}
 	}
@@ -101,7 +103,7 @@ func (o *options) sweep(s sweep) (broken bool, err error) {
 		if !o.peerAll {
 			p.steps = p.steps[:1]
 		}
-		if theirs, err = p.measure(o.peer, filepath.Base(o.peer) == "opentracker", 0); err != nil {
+		if theirs, err = o.measure(&p, o.peer, filepath.Base(o.peer) == "opentracker", 0); err != nil {
 			return false, err
 		}
 	}
@@ -110,15 +112,16 @@ func (o *options) sweep(s sweep) (broken bool, err error) {
 
 // measure starts the tracker at path and fills it, step after step. The last
 // row is what is left after all peers were stopped.
-func (s *sweep) measure(path string, listed bool, after time.Duration) ([]row, error) {
+func (o *options) measure(s *sweep, path string, listed bool, after time.Duration) ([]row, error) {
 	list := ""
 	last := s.steps[len(s.steps)-1]
 	if listed {
-		var err error
-		if list, err = perf.WriteWhitelist(warmTorrents + last.torrents); err != nil {
+		name, end, err := o.held.WriteWhitelist(warmTorrents + last.torrents)
+		if err != nil {
 			return nil, err
 		}
-		defer os.RemoveAll(filepath.Dir(list))
+		defer end()
+		list = name
 	}
 	addr, sources := netip.MustParseAddr("127.0.0.1"), perf.Sources4(sourceCount)
 	if s.six {
@@ -126,6 +129,7 @@ func (s *sweep) measure(path string, listed bool, after time.Duration) ([]row, e
 	}
 	srv, err := perf.Command{
 		Path: path, Addr: addr, Args: perf.OpentrackerArgs(list), Probe: warmTorrents + last.torrents - 1,
+		Held: &o.held,
 	}.Start()
 	if err != nil {
 		return nil, err

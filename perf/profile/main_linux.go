@@ -42,6 +42,7 @@ func main() {
 	if runtime.NumCPU() < 2 {
 		o.serverCPU, o.loadCPU = -1, -1
 	}
+	o.held.Watch()
 	if err := o.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "profile:", err)
 		os.Exit(1)
@@ -54,6 +55,7 @@ type options struct {
 	duration           time.Duration
 	serverCPU, loadCPU int
 	work               perf.Workload
+	held               perf.Held
 }
 
 // endLimit is how long the tracker may take to end: the profile is written
@@ -72,7 +74,7 @@ func (o *options) run() error {
 	_ = os.Remove(out) // an old one must not pass for the new
 	srv, err := perf.Command{
 		Path: o.tracker, Addr: netip.MustParseAddr("127.0.0.1"), CPUs: perf.OneCPU(o.serverCPU),
-		Env: []string{"TRACKER_PROFILE=" + out},
+		Env: []string{"TRACKER_PROFILE=" + out}, Held: &o.held,
 	}.Start()
 	if err != nil {
 		return err

@@ -28,10 +28,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 	"time"
+
+	"tracker/perf"
 )
 
 func main() {
@@ -43,13 +43,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		s := <-end
-		o.held.abandon()
-		os.Exit(128 + int(s.(syscall.Signal)))
-	}()
+	o.held.Watch()
 	met, err := o.run(os.Stdout)
 	switch {
 	case errors.Is(err, errNoCage):
@@ -72,7 +66,7 @@ type options struct {
 	free               bool
 	serverCPU, loadCPU int
 
-	held held
+	held perf.Held
 }
 
 func (o *options) flags(f *flag.FlagSet) {

@@ -66,13 +66,13 @@ func (o *options) run(w io.Writer) (met bool, err error) {
 
 // server starts a tracker in a cage and puts it under each load in turn.
 func (o *options) server(path, name string, env []string) ([]row, error) {
-	defer o.held.release()
+	defer o.held.Release()
 	work := perf.Workload{Torrents: uint32(max(o.peers/10, 1)), Clients: uint32(o.peers)}
 	if err := work.Init(); err != nil {
 		return nil, err
 	}
 	cmd := perf.Command{
-		Path: path, Addr: netip.MustParseAddr("127.0.0.1"), Probe: work.Torrents - 1, CPUs: perf.OneCPU(o.serverCPU), Env: env,
+		Path: path, Addr: netip.MustParseAddr("127.0.0.1"), Probe: work.Torrents - 1, CPUs: perf.OneCPU(o.serverCPU), Env: env, Held: &o.held,
 	}
 	c, err := o.prepare(&cmd, name, work.Torrents)
 	if err != nil {
@@ -82,7 +82,6 @@ func (o *options) server(path, name string, env []string) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = o.held.hold(func() (func(), error) { return srv.Stop, nil })
 	if o.loadCPU >= 0 {
 		if err := perf.Pin(o.loadCPU); err != nil {
 			return nil, err
@@ -112,19 +111,16 @@ func (o *options) server(path, name string, env []string) ([]row, error) {
 // opentracker a whitelist. There is no cage if all are free.
 func (o *options) prepare(cmd *perf.Command, name string, torrents uint32) (c *cage, err error) {
 	if name == "opentracker" {
-		err = o.held.hold(func() (free func(), err error) {
-			list, err := perf.WriteWhitelist(torrents)
-			cmd.Args = perf.OpentrackerArgs(list)
-			return func() { _ = os.RemoveAll(filepath.Dir(list)) }, err
-		})
+		list, _, err := o.held.WriteWhitelist(torrents)
 		if err != nil {
 			return nil, err
 		}
+		cmd.Args = perf.OpentrackerArgs(list)
 	}
 	if o.free {
 		return nil, nil
 	}
-	err = o.held.hold(func() (free func(), err error) {
+	_, err = o.held.Hold(func() (free func(), err error) {
 		c, err = newCage(fmt.Sprintf("tracker-routersim-%d", os.Getpid()), o.limits)
 		return func() {
 			if err := c.remove(); err != nil {
