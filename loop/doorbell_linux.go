@@ -90,8 +90,13 @@ func (d *doorbell) attempt(uintptr) bool {
 		d.since = sinceStart()
 	}
 	errno := d.receive(flags)
-	if errno == unix.EAGAIN {
+	if errno == unix.EAGAIN && d.deaf {
+		// What came meanwhile may never ring: to an epoll that nobody asks what
+		// is ready, the socket has been ready all the time.
 		d.listen(true)
+		errno = d.receive(unix.MSG_DONTWAIT)
+	}
+	if errno == unix.EAGAIN {
 		d.restless = 0
 		d.since = sinceStart()
 		return false
@@ -108,8 +113,7 @@ func (d *doorbell) measure() {
 	}
 }
 
-// listen has epoll look at the socket or not. If something is there already,
-// it says so at once.
+// listen has epoll look at the socket or not.
 func (d *doorbell) listen(on bool) {
 	if d.deaf != on {
 		return
