@@ -164,6 +164,7 @@ type Config struct {
 	User        string // whom to become when started as root
 	RedirectURL string // where GET / is sent; printable ASCII without blanks
 	StateLoad   string // state file to load at start (-l)
+	Sandbox     bool   // give up system calls that are not needed
 
 	Interval    time.Duration // mean announce interval, whole seconds, MinInterval to MaxInterval
 	Connections int           // most TCP connections, up to MaxConnections; 0: from the file limit
@@ -190,7 +191,7 @@ func (c *Config) Where(value string, names ...string) string {
 // Default returns the configuration of a tracker started without arguments,
 // except that nothing listens.
 func Default() Config {
-	return Config{StatsPath: "stats", User: "nobody", Interval: DefaultInterval}
+	return Config{StatsPath: "stats", User: "nobody", Sandbox: true, Interval: DefaultInterval}
 }
 
 // An Action is what the command line asks for.

@@ -137,8 +137,11 @@ func nearestKey(name string) string {
 	best, least := "", MaxLineBytes+1
 	for i := range keys {
 		full := keys[i].name
-		section, word, _ := strings.Cut(full, ".")
-		if d := min(distance(name, full), 1+distance(name, section), 1+distance(name, word)); d < least {
+		d := distance(name, full)
+		if section, word, ok := strings.Cut(full, "."); ok {
+			d = min(d, 1+distance(name, section), 1+distance(name, word))
+		}
+		if d < least {
 			best, least = full, d
 		}
 	}

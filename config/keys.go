@@ -163,6 +163,16 @@ var keys = []key{
 		sample: "1800", set: (*parser).setInterval,
 	},
 	{
+		name: "sandbox", arg: "on|off", def: "on", allowed: "on or off",
+		doc: "Once everything is open, give up all system calls but those a tracker needs (Linux, seccomp): no program can be" +
+			" run, no connection made, no file opened to write. Where the kernel or the CPU has no such thing, a line says so.",
+		sample: "on",
+		set: func(p *parser, v string) (err error) {
+			p.cfg.Sandbox, err = onOff(v)
+			return err
+		},
+	},
+	{
 		name: "limit.connections", arg: "number", def: "0", unit: "connections", allowed: "a number of connections from 0 to 1048576",
 		doc:    "Most TCP connections at a time. 0 is what the limit of open files (raised as far as it goes) leaves, less 32.",
 		sample: "0",

@@ -37,6 +37,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"tracker.user":               {good: []string{"_opentracker"}, bad: []string{"nobody # x", "a:b"}},
 	"tracker.redirect_url":       {good: []string{"https://tracker.example/?a=b#c"}, bad: []string{"https://tracker.example/ # home", "http://müller.example/"}},
 	"tracker.interval":           {good: []string{"300", "4600"}, bad: []string{"299", "4601", "30m", "0"}},
+	"sandbox":                    {good: []string{"on", "off"}, bad: []string{"auto", "0", "seccomp"}},
 	"limit.connections":          {good: []string{"0", "1000", "1048576"}, bad: []string{"1048577", "many"}},
 	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"livesync.cluster.node_ip":   {good: []string{"192.0.2.1"}, bad: []string{"x"}},
@@ -79,7 +80,10 @@ func TestKeys(t *testing.T) {
 
 // badPlaces returns lines that have key and value, but not as it should be.
 func badPlaces(key, value string) []string {
-	section, word, _ := strings.Cut(key, ".")
+	section, word, ok := strings.Cut(key, ".")
+	if !ok {
+		section, word = "tracker", "tracker."+key
+	}
 	return []string{
 		key,
 		key + "=" + value,
@@ -110,7 +114,7 @@ func TestDefaults(t *testing.T) {
 // a flag if it has none.
 func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
-		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\n"
+		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ var sections = map[string]string{
 	"listen":    "Where to listen",
 	"access":    "Who may do what",
 	"tracker":   "The process, and what it tells clients",
+	"sandbox":   "What the process may still do",
 	"limit":     "Limits",
 	"livesync":  "opentracker's live sync",
 	"batchsync": "opentracker's batch sync",
@@ -65,7 +66,7 @@ func wrap(b *strings.Builder, s string) {
 	b.WriteString(line + "\n")
 }
 
-var commentedKey = regexp.MustCompile(`(?m)^[ \t]*# ?([a-z_]+\.[a-z_.]+[ \t])`)
+var commentedKey = regexp.MustCompile(`(?m)^[ \t]*# ?((?:[a-z_]+\.[a-z_.]+|sandbox)[ \t])`)
 
 // uncommented removes the # before every key.
 func uncommented(s string) string { return commentedKey.ReplaceAllString(s, "$1") }
