@@ -1,11 +1,12 @@
 // Tracker is a BitTorrent tracker: it tells the clients of a torrent about one
 // another, over HTTP and UDP, IPv4 and IPv6.
 //
-//	flags and file ─► config ─► bind ─► give up root ─► lists, state ─► serve
+//	flags and file ─► config ─► bind ─► give up root ─► lists, state ─► sandbox ─► serve
 //
 // Started alone it listens on port 6969 of every address and serves every
-// torrent. Started as root it gives root up: see [cell]. What signals do is
-// told at [tracker.obey].
+// torrent. Started as root it gives root up: see [cell]. Whoever started it, it
+// gives up what it does not need to serve: see [tracker.confine]. What signals
+// do is told at [tracker.obey].
 //
 // It never forks, writes no file, and opens none by itself once it serves but
 // the lists.

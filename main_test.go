@@ -24,8 +24,17 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asTracker) != "" {
 		os.Exit(run(os.Args[1:]))
 	}
+	if os.Getenv(asPrisoner) != "" {
+		os.Exit(prisoner())
+	}
 	os.Exit(m.Run())
 }
+
+// asPrisoner is the one that makes it what prisoner is.
+const asPrisoner = "TRACKER_TEST_AS_PRISONER"
+
+// prisoner is what a system has to try in a cell and a sandbox.
+var prisoner func() int
 
 // patience is how long a test waits for what should be there at once.
 const patience = 10 * time.Second
@@ -59,16 +68,16 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	return &process{t, cmd, bufio.NewReader(stderr)}
 }
 
-// rootLines are what a tracker that is started as root says in any case. Tests
-// that are not about root do not care.
-var rootLines = []string{"tracker: root given up: ", "tracker: user nobody may not search "}
+// asideLines are what a tracker says in any case, or when it is started as
+// root. Tests that are not about that do not care.
+var asideLines = []string{"tracker: root given up: ", "tracker: user nobody may not search ", "tracker: sandbox: "}
 
 // says returns the next line of the tracker, which must begin with prefix,
 // without it.
 func (p *process) says(prefix string) string {
 	p.t.Helper()
 	line, err := p.lines.ReadString('\n')
-	for slices.ContainsFunc(rootLines, func(skip string) bool {
+	for slices.ContainsFunc(asideLines, func(skip string) bool {
 		return strings.HasPrefix(line, skip) && !strings.HasPrefix(prefix, skip) && !strings.HasPrefix(skip, prefix)
 	}) {
 		line, err = p.lines.ReadString('\n')

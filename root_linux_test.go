@@ -108,7 +108,8 @@ func TestRootIsGone(t *testing.T) {
 }
 
 // isNobody checks that every thread of the tracker is that user, in no group
-// but that one, without any capability.
+// but that one, without any capability and chance to get one, and that a filter
+// of system calls is in force.
 func (p *process) isNobody(uid, gid string) {
 	p.t.Helper()
 	files, err := filepath.Glob("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/task/*/status")
@@ -118,6 +119,7 @@ func (p *process) isNobody(uid, gid string) {
 	want := map[string]string{
 		"Uid": strings.Join(slices.Repeat([]string{uid}, 4), "\t"), "Gid": strings.Join(slices.Repeat([]string{gid}, 4), "\t"),
 		"Groups": "", "CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000", "CapAmb": "0000000000000000",
+		"NoNewPrivs": "1", "Seccomp": "2",
 	}
 	for _, file := range files {
 		status, err := os.ReadFile(file)

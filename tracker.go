@@ -30,7 +30,8 @@ type tracker struct {
 //
 // The order is: whatever can be wrong without a socket; the sockets, which may
 // need root; the cell, which gives root up; then, as the user that we are from
-// now on, what may be read again later: lists, FIFOs, and the state file.
+// now on, what may be read again later: lists, FIFOs, and the state file; then
+// the sandbox.
 // Nothing is read from a socket before all of it has been done.
 func (t *tracker) serve() error {
 	signals := catchSignals()
@@ -76,6 +77,7 @@ func (t *tracker) ready() error {
 		return err
 	}
 	t.loadState()
+	t.confine()
 	return nil
 }
 

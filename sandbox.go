@@ -1,0 +1,37 @@
+package main
+
+// A sandbox is what the kernel lets the process do once it serves: see
+// [allowed] in sandbox_linux.go. These are the parts of it that depend on the
+// configuration.
+type needs struct {
+	fifos  bool // open to read and write what is there, for access.fifo_add and access.fifo_delete
+	writes bool // make, sync, rename and remove files
+}
+
+// confine enters the sandbox, unless the configuration says not to, and tells
+// the operator what is in force. A kernel or a CPU that has none is no reason
+// not to serve: then the cell is all there is.
+func (t *tracker) confine() {
+	if !t.cfg.Sandbox {
+		logf("sandbox: off, as configured")
+		return
+	}
+	n := needs{fifos: t.cfg.FIFOAdd+t.cfg.FIFODelete != ""}
+	calls, err := enterSandbox(n)
+	if err != nil {
+		logf("sandbox: none: %v; serving on without", err)
+		return
+	}
+	logf("sandbox: seccomp, %d system calls left on every thread; %s", calls, n)
+}
+
+// String says what may be done to files.
+func (n needs) String() string {
+	switch {
+	case n.writes:
+		return "files may be written"
+	case n.fifos:
+		return "no file may be made"
+	}
+	return "no file may be opened to write"
+}
