@@ -16,7 +16,7 @@ build: ## build ./tracker, one static binary
 test: build ## all tests, with real clients; needs root and what .ci/run installs
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
-	$(GO) test -tags trackercheck -timeout 10m -run 'Model|Step|Clock|Fuzz|Load' ./store
+	$(GO) test -tags trackercheck -timeout 10m -run 'Model|Step|Clock|Fuzz|Load|Snapshot' ./store
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
 
 check: lint test cross ## test, linters, and builds for small machines

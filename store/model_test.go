@@ -130,15 +130,7 @@ func newMachine(t testing.TB, expire Minute) *machine {
 // end gives back the memory of m's store.
 func (m *machine) end() {
 	for i := range m.store.shards {
-		sh := &m.store.shards[i]
-		unmapWords(sh.tab.slots)
-		for _, pools := range [...][]pool{sh.records[:], sh.blocks[:]} {
-			for _, p := range pools {
-				for _, c := range p.chunks {
-					unmapMemory(c)
-				}
-			}
-		}
+		m.store.shards[i].release()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sort"
 
 	"tracker/proto"
 )
@@ -173,6 +174,12 @@ func (v *setView) guess(b int, key uint64) int {
 	}
 	span := (high-low)>>32 + 1
 	return int((key - low) >> 32 * uint64(v.dir[b].n) / span)
+}
+
+// lower returns how many peers of block b have keys below key.
+func (v *setView) lower(b int, key uint64) int {
+	l := v.block(b)
+	return sort.Search(l.len(), func(i int) bool { return v.sh.secret.key(l.peer(i)) >= key })
 }
 
 // insert adds a peer that is not in the set and returns its place: its block

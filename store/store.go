@@ -46,6 +46,12 @@
 // to. The longest that one request can wait for another is when a shard's table
 // grows: one pass over it, some 7 ns a torrent.
 //
+// # Snapshots
+//
+// Everything there is can be written to a stream and loaded from it by another
+// process, with other secrets and at another minute, while announces go on. The
+// format is told in snapshot.go.
+//
 // # Locks
 //
 // A call holds one shard's lock, and under it at most that of the scratch

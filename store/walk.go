@@ -222,26 +222,31 @@ func (s *Store) Load(ih *proto.Infohash, downloaded uint32, idle, now Minute) {
 	sh.Lock()
 	defer sh.Unlock()
 	at, pos := sh.find(uint32(h), ih)
-	switch {
-	case at == 0:
-		at = sh.addRecord(recordBytes(0, 0, true))
-		if !sh.tab.add(uint32(h), at) {
-			sh.records[at.class()].remove(at.index())
+	if at == 0 {
+		if at, pos = sh.addEmpty(uint32(h), ih, recordBytes(0, 0, true), true); at == 0 {
 			return
 		}
-		sh.record(at).reset(ih, true)
-	case at.class() == swarmRef:
+		sh.record(at).use(now - idle)
+	}
+	sh.credit(at, pos, downloaded, idle, now)
+}
+
+// credit notes that the torrent at at, in the table at pos, was downloaded at
+// least so many times and last used idle minutes ago or later. It returns where
+// the torrent is afterwards.
+func (sh *shard) credit(at ref, pos int, downloaded uint32, idle, now Minute) ref {
+	if at.class() == swarmRef {
 		sw := sh.swarms[at.index()]
 		sw.downloaded = max(sw.downloaded, downloaded)
-		return
-	default:
-		r := sh.record(at)
-		if r.tailed() {
-			idle = min(idle, r.idle(now))
-		}
-		at = sh.refit(at, pos, recordBytes(r.n4(), r.n6(), true), true)
+		return at
 	}
 	r := sh.record(at)
+	if r.tailed() {
+		idle = min(idle, r.idle(now))
+	}
+	at = sh.refit(at, pos, max(len(r), recordBytes(r.n4(), r.n6(), true)), true)
+	r = sh.record(at)
 	r.setDownloaded(max(r.downloaded(), downloaded))
 	r.use(now - idle)
+	return at
 }
