@@ -72,7 +72,7 @@ func (t *tracker) prepare() (err error) {
 }
 
 // ready is called when all sockets are bound and before any is read.
-func (t *tracker) ready() error {
+func (t *tracker) ready(*loop.ConnIDs) error {
 	if err := t.enter(); err != nil {
 		return err
 	}

@@ -83,6 +83,10 @@ const (
 	MaxInterval     = 4600 * time.Second
 )
 
+// MaxStateInterval is the longest time between two snapshots. What is older is
+// of little use: nearly every peer in it has expired.
+const MaxStateInterval = 24 * time.Hour
+
 // The build fails here if the longest interval could outlive its peers.
 const _ = uint64(127*time.Minute - MaxInterval*11/10*15/10)
 
@@ -163,8 +167,11 @@ type Config struct {
 	RootDir     string // chroot to (root) or change to (others); empty: not configured
 	User        string // whom to become when started as root
 	RedirectURL string // where GET / is sent; printable ASCII without blanks
-	StateLoad   string // state file to load at start (-l)
+	StateLoad   string // text file of torrents and their downloads to load at start (-l)
 	Sandbox     bool   // give up system calls that are not needed
+
+	StateFile     string        // snapshot of everything, read at start and written at the end; empty: none
+	StateInterval time.Duration // between two more of them, whole seconds, up to MaxStateInterval; 0: none
 
 	Interval    time.Duration // mean announce interval, whole seconds, MinInterval to MaxInterval
 	Connections int           // most TCP connections, up to MaxConnections; 0: from the file limit

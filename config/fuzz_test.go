@@ -109,7 +109,7 @@ func checkConfig(t *testing.T, c *Config) {
 			t.Error("an empty path in a list")
 		}
 	}
-	for _, path := range append(slices.Concat(c.Whitelist, c.Blacklist), c.FIFOAdd, c.FIFODelete, c.RootDir, c.StateLoad) {
+	for _, path := range append(slices.Concat(c.Whitelist, c.Blacklist), c.FIFOAdd, c.FIFODelete, c.RootDir, c.StateLoad, c.StateFile) {
 		if strings.ContainsAny(path, "\x00\n") {
 			t.Errorf("path %q", path)
 		}

@@ -38,6 +38,8 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"tracker.redirect_url":       {good: []string{"https://tracker.example/?a=b#c"}, bad: []string{"https://tracker.example/ # home", "http://müller.example/"}},
 	"tracker.interval":           {good: []string{"300", "4600"}, bad: []string{"299", "4601", "30m", "0"}},
 	"sandbox":                    {good: []string{"on", "off"}, bad: []string{"auto", "0", "seccomp"}},
+	"state.file":                 {good: []string{"/var/lib/tracker/state", "my state"}, bad: []string{"\x7f"}},
+	"state.interval":             {good: []string{"0", "10\nstate.file s", "86400", "600\nstate.interval 0"}, bad: []string{"86401", "-1", "10m"}},
 	"limit.connections":          {good: []string{"0", "1000", "1048576"}, bad: []string{"1048577", "many"}},
 	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"livesync.cluster.node_ip":   {good: []string{"192.0.2.1"}, bad: []string{"x"}},
@@ -114,7 +116,7 @@ func TestDefaults(t *testing.T) {
 // a flag if it has none.
 func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
-		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\n"
+		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstate.interval 60\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)

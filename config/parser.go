@@ -20,6 +20,7 @@ type parser struct {
 	proxyAt place // the first listen.tcp_proxy
 	fifoAt  place // the first access.fifo_add or access.fifo_delete
 	realAt  place // the last access.real_ip
+	stateAt place // the last state.interval
 }
 
 // warn adds a warning about the line or flag being read.
@@ -56,6 +57,10 @@ func (p *parser) finish() error {
 	if c.RealIP && len(c.Proxies) == 0 {
 		p.place = p.realAt
 		p.warn("has no effect without access.proxy, which says whose header is believed")
+	}
+	if c.StateInterval > 0 && c.StateFile == "" {
+		p.place = p.stateAt
+		p.warn("has no effect without state.file, which says where to write")
 	}
 	return nil
 }

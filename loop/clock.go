@@ -40,6 +40,7 @@ type clock struct {
 // stays behind if the machine was suspended for longer than it matters.
 type timekeeper struct {
 	now   func() time.Duration // a monotonic clock, never the wall clock
+	ids   func() time.Duration // the clock of connection ids
 	clock *clock
 	store *store.Store
 
@@ -57,8 +58,8 @@ const (
 )
 
 // newTimekeeper sets c to the present and returns what keeps it there.
-func newTimekeeper(now func() time.Duration, c *clock, st *store.Store) *timekeeper {
-	k := &timekeeper{now: now, clock: c, store: st, pause: maxPause}
+func newTimekeeper(now, ids func() time.Duration, c *clock, st *store.Store) *timekeeper {
+	k := &timekeeper{now: now, ids: ids, clock: c, store: st, pause: maxPause}
 	t := k.read()
 	c.minute.Store(uint32(t / time.Minute))
 	return k
@@ -68,7 +69,7 @@ func newTimekeeper(now func() time.Duration, c *clock, st *store.Store) *timekee
 func (k *timekeeper) read() time.Duration {
 	t := k.now()
 	k.clock.millis.Store(t.Milliseconds())
-	k.clock.epoch.Store(uint32(t / epochLength))
+	k.clock.epoch.Store(uint32(k.ids() / epochLength))
 	return t
 }
 

@@ -36,7 +36,7 @@ func settle(t *testing.T, k *timekeeper) (minutes uint32) {
 func TestTimekeeper(t *testing.T) {
 	f := &fakeTime{t: 100*time.Hour + 30*time.Second}
 	c := new(clock)
-	k := newTimekeeper(f.now, c, store.New(store.Options{}))
+	k := newTimekeeper(f.now, f.now, c, store.New(store.Options{}))
 	if c.minute.Load() != 6000 || c.epoch.Load() != 100 || c.millis.Load() != 360030000 {
 		t.Errorf("started with minute %d, epoch %d, millis %d", c.minute.Load(), c.epoch.Load(), c.millis.Load())
 	}
@@ -70,7 +70,7 @@ func TestTimekeeper(t *testing.T) {
 func TestPeersExpire(t *testing.T) {
 	r := newTestReactor()
 	f := &fakeTime{t: time.Hour}
-	k := newTimekeeper(f.now, r.clock, r.store)
+	k := newTimekeeper(f.now, f.now, r.clock, r.store)
 	ih := proto.Infohash{0: 'a'}
 	known := func() bool {
 		counts, _ := r.store.Scrape(&ih)

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"crypto/rand"
 	"net/netip"
 	"runtime"
 	"time"
@@ -50,10 +51,10 @@ type Config struct {
 	// nil allows all.
 	Allowed func(*proto.Infohash) bool
 
-	// Ready is called when every socket is bound and gnet, if used, has its own,
-	// and before anything is read: the moment to give up root. An error ends
-	// Run.
-	Ready func() error
+	// Ready is called when every socket is bound and gnet, if used, has its own, and
+	// before anything is read: the moment to give up root. It may put the
+	// connection ids of an earlier process into ids. An error ends Run.
+	Ready func(ids *ConnIDs) error
 	// Logf is told what the operator should see, a line without its end.
 	Logf func(format string, args ...any)
 	// Now is a monotonic clock; nil: that of the machine since it started.
@@ -77,6 +78,22 @@ func needProcessors(n int) {
 	if n > runtime.GOMAXPROCS(0) {
 		runtime.GOMAXPROCS(n)
 	}
+}
+
+// ConnIDs are what connection ids are made of. Whoever has both goes on with
+// those of an earlier process: ids it gave are good for as long as they would
+// have been there, and those that had grown old stay so, even if the machine's
+// clock has begun anew.
+type ConnIDs struct {
+	Secret [16]byte
+	Clock  time.Duration // must never go back with the same secret
+}
+
+// newConnIDs returns ids that nobody has seen.
+func newConnIDs(now time.Duration) ConnIDs {
+	ids := ConnIDs{Clock: now}
+	rand.Read(ids.Secret[:]) // never fails
+	return ids
 }
 
 // withDefaults returns cfg with its zero values replaced.

@@ -56,8 +56,8 @@
 // # What is shared
 //
 // The store, which locks by shard. The list of torrents served, behind a
-// function that takes no lock. The secret of the connection ids, which never
-// changes. The [clock], which one goroutine sets once a second and all others
+// function that takes no lock. The secret of the connection ids, which does not
+// change once anything is served. The [clock], which one goroutine sets once a second and all others
 // read. The number of open connections. Nothing else: what one reactor does,
 // no other waits for. That takes a thread for each, which never blocks where Go
 // sees it; see [epoll].
@@ -98,6 +98,8 @@ import (
 type Server struct {
 	cfg       Config
 	clock     clock
+	ids       ConnIDs
+	idsFrom   time.Duration // when ids.Clock was what it says
 	key       proto.ConnKey
 	quota     quota
 	barrier   barrier
@@ -133,10 +135,8 @@ func (s *Server) start() error {
 		serve:  make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	var secret [16]byte
-	rand.Read(secret[:]) // never fails
-	s.key = proto.MakeConnKey(secret)
-	keeper := newTimekeeper(s.cfg.Now, &s.clock, s.cfg.Store)
+	s.useIDs(newConnIDs(s.cfg.Now()))
+	keeper := newTimekeeper(s.cfg.Now, s.idClock, &s.clock, s.cfg.Store)
 	s.openLedger()
 
 	files, err := raiseFileLimit()
@@ -168,9 +168,12 @@ func (s *Server) start() error {
 	}
 	s.quota.limit = int64(limit)
 	if s.cfg.Ready != nil {
-		if err := s.cfg.Ready(); err != nil {
+		ids := s.ConnIDs()
+		if err := s.cfg.Ready(&ids); err != nil {
 			return err
 		}
+		s.useIDs(ids)
+		keeper.read()
 	}
 	s.sayWhere()
 	close(s.barrier.serve)
@@ -183,6 +186,24 @@ func (s *Server) start() error {
 	s.running.Go(func() { s.keepTime(keeper) })
 	return nil
 }
+
+// useIDs makes connection ids from now on those of ids. Nobody reads it yet.
+func (s *Server) useIDs(ids ConnIDs) {
+	s.ids, s.idsFrom = ids, s.cfg.Now()
+	s.key = proto.MakeConnKey(ids.Secret)
+}
+
+// idClock returns the time of the clock of connection ids.
+func (s *Server) idClock() time.Duration { return s.ids.Clock + s.cfg.Now() - s.idsFrom }
+
+// ConnIDs returns what a later process needs to go on with our connection ids.
+func (s *Server) ConnIDs() ConnIDs { return ConnIDs{s.ids.Secret, s.idClock()} }
+
+// Minute returns the present as the store counts it.
+func (s *Server) Minute() store.Minute { return store.Minute(s.clock.minute.Load()) }
+
+// Count counts what happens outside of the reactors, and rarely.
+func (s *Server) Count(k stats.Counter) { s.ledger.own.Inc(k, stats.V4) }
 
 // openLedger prepares the statistics. The clock has been set.
 func (s *Server) openLedger() {

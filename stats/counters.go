@@ -89,6 +89,11 @@ const (
 	// SyncRecords are announces learnt from other trackers.
 	SyncRecords
 
+	// Snapshots are snapshots of the store written to the state file.
+	Snapshots
+	// SnapshotErrors are snapshots that could not be written.
+	SnapshotErrors
+
 	// NumCounters is how many counters there are.
 	NumCounters
 )
