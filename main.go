@@ -1,15 +1,15 @@
 // Tracker is a BitTorrent tracker: it tells the clients of a torrent about one
 // another, over HTTP and UDP, IPv4 and IPv6.
 //
-//	flags and file ─► config ─► bind ─► give up root ─► lists, state ─► sandbox ─► serve
+//	flags and file ─► config ─► bind ─► give up root ─► lists, state ─► sandbox ─► serve ─► state
 //
 // Started alone it listens on port 6969 of every address and serves every
 // torrent. Started as root it gives root up: see [cell]. Whoever started it, it
 // gives up what it does not need to serve: see [tracker.confine]. What signals
 // do is told at [tracker.obey].
 //
-// It never forks, writes no file, and opens none by itself once it serves but
-// the lists.
+// It never forks, and opens no file by itself once it serves but the lists and,
+// if one is configured, the state file, which is all it ever writes.
 package main
 
 import (

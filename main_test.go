@@ -41,19 +41,19 @@ const patience = 10 * time.Second
 
 // A process is a tracker that was started.
 type process struct {
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	lines *bufio.Reader
 }
 
 // startTracker starts a tracker, which is killed at the end of the test.
-func startTracker(t *testing.T, args ...string) *process {
+func startTracker(t testing.TB, args ...string) *process {
 	t.Helper()
 	return start(t, exec.Command(os.Args[0], args...))
 }
 
 // start starts a tracker that has been prepared, in the same way.
-func start(t *testing.T, cmd *exec.Cmd) *process {
+func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	cmd.Env = append(os.Environ(), asTracker+"=1")
 	stderr, err := cmd.StderrPipe()

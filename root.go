@@ -170,7 +170,7 @@ func (c *cell) enter() error {
 
 // reads reports whether files are to be read once the cell is entered.
 func (c *cell) reads() bool {
-	return len(c.cfg.Whitelist)+len(c.cfg.Blacklist) > 0 || c.cfg.StateLoad != ""
+	return len(c.cfg.Whitelist)+len(c.cfg.Blacklist) > 0 || c.cfg.StateLoad != "" || c.cfg.StateFile != ""
 }
 
 // orElse is what to do where root is not what it is elsewhere.
@@ -235,6 +235,9 @@ func checkIDs(a account) error {
 
 // cause returns err without the path and call, where they stand in front.
 func cause(err error) error {
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
 	if e, ok := errors.AsType[*os.PathError](err); ok {
 		return e.Err
 	}

@@ -56,7 +56,7 @@ func listLine(ih byte) string {
 }
 
 // startIn starts a tracker in a directory.
-func startIn(t *testing.T, dir string, args ...string) *process {
+func startIn(t testing.TB, dir string, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Dir = dir

@@ -16,7 +16,7 @@ func (t *tracker) confine() {
 		logf("sandbox: off, as configured")
 		return
 	}
-	n := needs{fifos: t.cfg.FIFOAdd+t.cfg.FIFODelete != ""}
+	n := needs{fifos: t.cfg.FIFOAdd+t.cfg.FIFODelete != "", writes: t.state.path != ""}
 	calls, err := enterSandbox(n)
 	if err != nil {
 		logf("sandbox: none: %v; serving on without", err)

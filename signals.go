@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,16 +14,17 @@ import (
 // one: a second HUP before the first is obeyed asks for nothing new, and no
 // number of them may push out a TERM.
 type signals struct {
-	end, reread, summary chan os.Signal
+	end, reread, summary, snapshot chan os.Signal
 }
 
 // catchSignals catches signals from now on; those that come before anybody
 // obeys them wait. PIPE does nothing: whoever reads our lines may go away.
 func catchSignals() *signals {
-	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)}
+	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)}
 	signal.Notify(s.end, syscall.SIGINT, syscall.SIGTERM)
 	signal.Notify(s.reread, syscall.SIGHUP)
 	signal.Notify(s.summary, syscall.SIGUSR1)
+	signal.Notify(s.snapshot, syscall.SIGUSR2)
 	signal.Ignore(syscall.SIGPIPE)
 	return s
 }
@@ -32,6 +34,7 @@ func catchSignals() *signals {
 //	INT, TERM   end with exit code 0
 //	HUP         read the lists again, and nothing else
 //	USR1        log one line that sums up what there is
+//	USR2        write a snapshot, and log one line about it
 func (t *tracker) obey(s *signals) {
 	for {
 		select {
@@ -41,6 +44,8 @@ func (t *tracker) obey(s *signals) {
 			t.lists.Reload()
 		case <-s.summary:
 			t.logSummary()
+		case <-s.snapshot:
+			t.askSnapshot()
 		}
 	}
 }
@@ -49,7 +54,11 @@ func (t *tracker) obey(s *signals) {
 func (t *tracker) logSummary() {
 	torrents, seeders, leechers := t.store.Totals()
 	c := t.server.Totals()
-	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects",
+	snapshots := ""
+	if t.state.path != "" {
+		snapshots = fmt.Sprintf("; %d snapshots, %d failed", c.Sum(stats.Snapshots), c.Sum(stats.SnapshotErrors))
+	}
+	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects%s",
 		torrents, seeders, leechers, time.Since(t.began).Round(time.Second),
-		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects))
+		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects), snapshots)
 }

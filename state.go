@@ -17,23 +17,23 @@ import (
 	"tracker/store"
 )
 
-// A state file says which torrents there were, and how often they had been
+// A state file of opentracker says which torrents there were, and how often they had been
 // downloaded. It is what /stats?mode=statedump answers, one torrent a line:
 //
 //	12265A8791313E55C1BFCA4D8EBAA484057FB478:27345678:4
 //	infohash, hex of either case             |        downloads
 //	                                         minute of last use, since 1970
 //
-// It is the only place but logs where wall clock time comes in.
+// This, snapshots and logs are where wall clock time comes in.
 //
-// A stateFile is one that may be asked for. The zero value is none.
-type stateFile struct {
+// A countsFile is one that may be asked for. The zero value is none.
+type countsFile struct {
 	path    string
 	outside *os.Root // the folder it is in, opened before the chroot; or nil
 }
 
 // keepOutside opens the folder the file is in, before the chroot.
-func (s *stateFile) keepOutside() {
+func (s *countsFile) keepOutside() {
 	if s.path != "" {
 		s.outside, _ = os.OpenRoot(filepath.Dir(s.path)) // else there is nothing to keep
 	}
@@ -41,7 +41,7 @@ func (s *stateFile) keepOutside() {
 
 // open opens the file: the one inside, or if there is none the one outside. The
 // folder outside is not kept any longer.
-func (s *stateFile) open() (*os.File, error) {
+func (s *countsFile) open() (*os.File, error) {
 	if s.outside == nil {
 		return os.Open(s.path)
 	}
@@ -60,19 +60,19 @@ func (s *stateFile) open() (*os.File, error) {
 // does not keep the tracker from serving: better without counts than not at
 // all.
 func (t *tracker) loadState() {
-	if t.state.path == "" {
+	if t.counts.path == "" {
 		return
 	}
-	f, err := t.state.open()
+	f, err := t.counts.open()
 	if err == nil {
 		defer f.Close() // it was only read
 		var r loadReport
 		r, err = loadTorrents(f, t.load)
 		known, _, _ := t.store.Totals()
-		logf("state file %s: %d torrents, %d of them recent enough to load%v", t.state.path, r.torrents, known, r)
+		logf("state file %s: %d torrents, %d of them recent enough to load%v", t.counts.path, r.torrents, known, r)
 	}
 	if err != nil {
-		logf("state file %s: %v; serving without what it may hold", t.state.path, cause(err))
+		logf("state file %s: %v; serving without what it may hold", t.counts.path, cause(err))
 	}
 }
 

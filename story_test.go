@@ -115,7 +115,7 @@ func (p *process) rereads(n int, tcp, udp string) {
 
 // udpAnnouncer connects over UDP (BEP 15) and returns a function that announces
 // for the torrent of 20 times a and waits for the answer.
-func udpAnnouncer(t *testing.T, to string) func() error {
+func udpAnnouncer(t testing.TB, to string) func() error {
 	t.Helper()
 	c, err := net.Dial("udp", to)
 	if err != nil {

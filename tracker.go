@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type tracker struct {
 	cfg     *config.Config
 	cell    *cell
 	options whitelist.Options
+	counts  *countsFile
 	state   *stateFile
 	lists   *whitelist.Lists // nil until the cell is entered, and if there are none
 	store   *store.Store
@@ -30,9 +32,9 @@ type tracker struct {
 //
 // The order is: whatever can be wrong without a socket; the sockets, which may
 // need root; the cell, which gives root up; then, as the user that we are from
-// now on, what may be read again later: lists, FIFOs, and the state file; then
-// the sandbox.
-// Nothing is read from a socket before all of it has been done.
+// now on, what may be read again later: lists, FIFOs, and state; then the
+// sandbox. Nothing is read from a socket before all of it has been done. At the
+// end, what was read is answered before the last snapshot is written.
 func (t *tracker) serve() error {
 	signals := catchSignals()
 	if err := t.prepare(); err != nil {
@@ -46,7 +48,11 @@ func (t *tracker) serve() error {
 	}
 	defer t.server.Stop()
 	defer t.watch()()
+	end := t.keepSnapshots()
 	t.obey(signals)
+	end()
+	t.server.Stop()
+	t.saveSnapshot(true)
 	return nil
 }
 
@@ -63,19 +69,22 @@ func (t *tracker) prepare() (err error) {
 		FIFODelete: t.cfg.FIFODelete,
 		Log:        func(line string) { logf("%s", line) },
 	}
-	t.state = &stateFile{path: t.cfg.StateLoad}
+	t.counts = &countsFile{path: t.cfg.StateLoad}
+	t.state = newStateFile(t.cfg.StateFile)
 	if t.cell.locks() {
 		t.options.KeepOutside()
+		t.counts.keepOutside()
 		t.state.keepOutside()
 	}
 	return nil
 }
 
 // ready is called when all sockets are bound and before any is read.
-func (t *tracker) ready(*loop.ConnIDs) error {
+func (t *tracker) ready(ids *loop.ConnIDs) error {
 	if err := t.enter(); err != nil {
 		return err
 	}
+	t.loadSnapshot(ids) // the store has to be empty
 	t.loadState()
 	t.confine()
 	return nil
@@ -95,7 +104,8 @@ func (t *tracker) enter() (err error) {
 // check does all that a start does without a socket, but for making FIFOs. It
 // enters the cell as well, so what it says of the lists is what the user we
 // become will find. It is stricter: a start goes on without a whitelist, which
-// allows nothing then, and without a state file.
+// allows nothing then, and without state. A snapshot is checked no further than
+// its header.
 func (t *tracker) check() error {
 	if err := t.prepare(); err != nil {
 		return err
@@ -107,12 +117,33 @@ func (t *tracker) check() error {
 	if err := t.lists.Err(); err != nil {
 		return t.placed(err)
 	}
+	if err := t.checkState(); err != nil {
+		return fmt.Errorf("%s: %w", t.cfg.Where(t.state.path, "state.file"), cause(err))
+	}
+	if t.counts.path == "" {
+		return nil
+	}
+	f, err := t.counts.open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.cfg.Where(t.counts.path, "-l"), cause(err))
+	}
+	return f.Close()
+}
+
+// checkState returns what is wrong with the state file or its folder.
+func (t *tracker) checkState() error {
 	if t.state.path == "" {
 		return nil
 	}
-	f, err := t.state.open()
+	if err := t.state.open(); err != nil {
+		return err
+	}
+	f, _, err := t.state.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", t.cfg.Where(t.state.path, "-l"), cause(err))
+		return err
 	}
 	return f.Close()
 }
