@@ -29,7 +29,8 @@ const (
 // others. Tests may import what they like.
 var arrows = map[string][]string{
 	".":                {"config", "loop", "proto", "stats", "store", "whitelist", xsys}, // proto: infohashes
-	"loop":             {"proto", "stats", "store", "whitelist", gnet, xsys},
+	"loop":             {"loop/guard", "proto", "stats", "store", "whitelist", gnet, xsys},
+	"loop/guard":       {siphash}, // of addresses
 	"store":            {"proto", xxhash, xsys},
 	"whitelist":        {"proto", xsys}, // x/sys: inotify
 	"proto":            {siphash},       // the MAC of connection ids
