@@ -58,7 +58,19 @@ func (t *tracker) logSummary() {
 	if t.state.path != "" {
 		snapshots = fmt.Sprintf("; %d snapshots, %d failed", c.Sum(stats.Snapshots), c.Sum(stats.SnapshotErrors))
 	}
-	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects%s",
+	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects%s%s",
 		torrents, seeders, leechers, time.Since(t.began).Round(time.Second),
-		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects), snapshots)
+		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects), snapshots, floodSummary(&c))
+}
+
+// floodSummary returns what was refused because there was too much of it, or ""
+// if nothing was.
+func floodSummary(c *stats.Totals) string {
+	slowed, silenced := c.Sum(stats.RateSlowed), c.Sum(stats.RateAddress)+c.Sum(stats.RatePrefix)
+	closed, unproven, lost := c.Sum(stats.RateClosed), c.Sum(stats.RateUnproven), c.Sum(stats.UDPDrops)
+	if slowed+silenced+closed+unproven+lost == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; over budget: %d slowed, %d silenced, %d connections closed, %d unproven; %d lost before they were read",
+		slowed, silenced, closed, unproven, lost)
 }

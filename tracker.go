@@ -169,14 +169,18 @@ func (t *tracker) loopConfig() loop.Config {
 		MaxConns:    t.cfg.Connections,
 		Redirect:    t.cfg.RedirectURL,
 		Trust:       loop.Trust{Proxies: t.cfg.Proxies, RealIP: t.cfg.RealIP, Announcers: t.cfg.IPFromQuery},
-		StatsPath:   t.cfg.StatsPath,
-		Stats:       t.cfg.Stats,
-		Version:     versionText(),
-		Store:       t.store,
-		Ready:       t.ready,
-		Logf:        logf,
-		UDP:         transports[t.cfg.UDPTransport],
-		TCP:         transports[t.cfg.TCPTransport],
+		Rates: loop.Rates{
+			Address: t.cfg.RateAddress, Prefix: t.cfg.RatePrefix, Burst: t.cfg.RateBurst,
+			Bits4: t.cfg.RatePrefix4, Bits6: t.cfg.RatePrefix6,
+		},
+		StatsPath: t.cfg.StatsPath,
+		Stats:     t.cfg.Stats,
+		Version:   versionText(),
+		Store:     t.store,
+		Ready:     t.ready,
+		Logf:      logf,
+		UDP:       transports[t.cfg.UDPTransport],
+		TCP:       transports[t.cfg.TCPTransport],
 	}
 	if len(t.cfg.Whitelist)+len(t.cfg.Blacklist) > 0 {
 		// The lists are read by ready, after the reactors were made.

@@ -71,6 +71,13 @@ const (
 	// MaxConnections is the largest limit.connections: the most descriptors
 	// Linux gives one process unless its administrator raises fs.nr_open.
 	MaxConnections = 1 << 20
+	// MaxRate is the largest budget of requests a second: as many as one
+	// processor answers.
+	MaxRate = 100_000
+	// MinBurst and MaxBurst are how many seconds' worth of it may come at once:
+	// more than the clock takes for a step, and so little that nobody is
+	// silenced for more than a few minutes.
+	MinBurst, MaxBurst = 2, 100
 )
 
 // Bounds of the announce interval. Trackers asked for more often than every 5
@@ -176,6 +183,13 @@ type Config struct {
 	Interval    time.Duration // mean announce interval, whole seconds, MinInterval to MaxInterval
 	Connections int           // most TCP connections, up to MaxConnections; 0: from the file limit
 
+	// Budgets of requests.
+	RateAddress int // a second for an address, or a /64 of IPv6, up to MaxRate; 0: none
+	RatePrefix  int // a second for a prefix; 0: none
+	RateBurst   int // seconds' worth that may come at once, MinBurst to MaxBurst
+	RatePrefix4 int // bits of a prefix, 8 to 32
+	RatePrefix6 int // the same for IPv6, 16 to 64
+
 	// Warnings are lines for the operator about what was accepted but does
 	// not do what it seems to say.
 	Warnings []string
@@ -198,7 +212,10 @@ func (c *Config) Where(value string, names ...string) string {
 // Default returns the configuration of a tracker started without arguments,
 // except that nothing listens.
 func Default() Config {
-	return Config{StatsPath: "stats", User: "nobody", Sandbox: true, Interval: DefaultInterval}
+	return Config{
+		StatsPath: "stats", User: "nobody", Sandbox: true, Interval: DefaultInterval,
+		RateBurst: 10, RatePrefix4: 24, RatePrefix6: 48,
+	}
 }
 
 // An Action is what the command line asks for.

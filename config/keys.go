@@ -196,6 +196,37 @@ var keys = []key{
 		},
 	},
 	{
+		name: "limit.rate.address", arg: "number", def: "0", unit: "requests", allowed: "a number of requests from 0 to 100000",
+		doc: "Most requests a second of one address, over UDP and HTTP together, and of an IPv6 /64, which one host can own. Who" +
+			" asks for more is at first told to come back later, then UDP is not answered and HTTP connections are closed, until he" +
+			" has been quiet for a while: twice limit.rate.burst seconds. Proxies named by access.proxy are not limited, but the clients" +
+			" they name are. Many users can share an address. 0 is no limit.",
+		sample: "50",
+		set:    func(p *parser, v string) error { return rate(&p.cfg.RateAddress, v, 0, MaxRate) },
+	},
+	{
+		name: "limit.rate.prefix", arg: "number", def: "0", unit: "requests", allowed: "a number of requests from 0 to 100000",
+		doc:    "The same for all addresses of a network together. What its own address has no right to does not count.",
+		sample: "500",
+		set:    func(p *parser, v string) error { return rate(&p.cfg.RatePrefix, v, 0, MaxRate) },
+	},
+	{
+		name: "limit.rate.burst", arg: "seconds", def: "10", unit: "seconds", allowed: "a number of seconds from 2 to 100",
+		doc:    "How many seconds' worth of either limit may come at once.",
+		sample: "10",
+		set:    func(p *parser, v string) error { return rate(&p.cfg.RateBurst, v, MinBurst, MaxBurst) },
+	},
+	{
+		name: "limit.rate.prefix4", arg: "bits", def: "24", unit: "bits", allowed: "a number of bits from 8 to 32",
+		doc: "What a network is for limit.rate.prefix, with IPv4.", sample: "24",
+		set: func(p *parser, v string) error { return rate(&p.cfg.RatePrefix4, v, 8, 32) },
+	},
+	{
+		name: "limit.rate.prefix6", arg: "bits", def: "48", unit: "bits", allowed: "a number of bits from 16 to 64",
+		doc: "The same with IPv6.", sample: "48",
+		set: func(p *parser, v string) error { return rate(&p.cfg.RatePrefix6, v, 16, 64) },
+	},
+	{
 		name: "livesync.cluster.listen", arg: "ip[:port]", def: "none", allowed: allowedListen,
 		doc: docSync, sample: "192.0.2.1:9696", set: ignoreAddr,
 	},
@@ -275,6 +306,12 @@ func (p *parser) setStateInterval(v string) error {
 	p.stateAt = p.place
 	n, err := number(v, 0, int(MaxStateInterval/time.Second))
 	p.cfg.StateInterval = time.Duration(n) * time.Second
+	return err
+}
+
+// rate stores a setting of limit.rate.
+func rate(to *int, v string, low, high int) (err error) {
+	*to, err = number(v, low, high)
 	return err
 }
 

@@ -41,6 +41,11 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"state.file":                 {good: []string{"/var/lib/tracker/state", "my state"}, bad: []string{"\x7f"}},
 	"state.interval":             {good: []string{"0", "10\nstate.file s", "86400", "600\nstate.interval 0"}, bad: []string{"86401", "-1", "10m"}},
 	"limit.connections":          {good: []string{"0", "1000", "1048576"}, bad: []string{"1048577", "many"}},
+	"limit.rate.address":         {good: []string{"0", "50", "100000"}, bad: []string{"100001", "-1", "50/s"}},
+	"limit.rate.prefix":          {good: []string{"500"}, bad: []string{"0.5", "/24", "100001"}},
+	"limit.rate.burst":           {good: []string{"2", "100"}, bad: []string{"1", "101", "x10"}},
+	"limit.rate.prefix4":         {good: []string{"8", "32"}, bad: []string{"7", "33", "/24"}},
+	"limit.rate.prefix6":         {good: []string{"16", "64"}, bad: []string{"15", "65", "128"}},
 	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"livesync.cluster.node_ip":   {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"batchsync.cluster.admin_ip": {good: []string{"192.0.2.1"}, bad: []string{"x"}},
@@ -116,7 +121,8 @@ func TestDefaults(t *testing.T) {
 // a flag if it has none.
 func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
-		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstate.interval 60\n"
+		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstate.interval 60\n" +
+		"limit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func wrap(b *strings.Builder, s string) {
 	b.WriteString(line + "\n")
 }
 
-var commentedKey = regexp.MustCompile(`(?m)^[ \t]*# ?((?:[a-z_]+\.[a-z_.]+|sandbox)[ \t])`)
+var commentedKey = regexp.MustCompile(`(?m)^[ \t]*# ?((?:[a-z_]+\.[a-z0-9_.]+|sandbox)[ \t])`)
 
 // uncommented removes the # before every key.
 func uncommented(s string) string { return commentedKey.ReplaceAllString(s, "$1") }

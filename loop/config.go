@@ -42,6 +42,7 @@ type Config struct {
 	Store    *store.Store
 	Redirect string // where GET / is sent; empty: nowhere, it is not found
 	Trust    Trust  // who may speak about addresses
+	Rates    Rates  // what an address and a prefix may ask for; none by default
 
 	StatsPath string         // where statistics are read, without leading slash; empty: stats
 	Stats     []netip.Prefix // who may read them, and scrape everything; empty: everyone

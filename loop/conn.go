@@ -18,6 +18,7 @@ type conn struct {
 	draining bool   // answered for the last time; input is thrown away
 	unsent   bool   // draining, and closed when all of the answer is on its way
 	left     bool   // the desk has it; the transport's descriptor is not the last
+	asked    bool   // there has been a request
 
 	prev, next *conn // in connList
 }

@@ -2,27 +2,12 @@ package loop
 
 import (
 	"net/netip"
-	"time"
 
+	"tracker/loop/guard"
 	"tracker/proto"
 	"tracker/stats"
 	"tracker/store"
 )
-
-// defaultInterval is how long a client is asked to wait until it announces
-// again.
-const defaultInterval = 30 * time.Minute
-
-// A pace is what clients are told about when to announce again: a number of
-// seconds from base on, drawn for each answer, so that clients that came at
-// once do not all come back at once.
-type pace struct{ base, spread uint32 }
-
-// makePace returns the pace that is interval, give or take a tenth.
-func makePace(interval time.Duration) pace {
-	seconds := uint32(interval / time.Second)
-	return pace{base: seconds - seconds/10, spread: max(1, seconds/5)}
-}
 
 // A reactor is what one goroutine needs to turn requests into answers. Its
 // fields belong to that goroutine, except for those said to be shared.
@@ -34,6 +19,8 @@ type reactor struct {
 	redirect string                     // where GET / is sent, or ""
 	trust    trust                      // the networks are shared, never changed
 	pace     pace
+	guard    *guard.Guard // shared; nil if there are no budgets
+	slowed   bool         // the request being answered is over a budget
 
 	stats       *stats.Counters    // written here, read by others
 	woodpeckers *stats.Woodpeckers // the same
@@ -66,10 +53,6 @@ func familyOf(a netip.Addr) stats.Family {
 
 // minute returns the present as the store counts it.
 func (r *reactor) minute() store.Minute { return store.Minute(r.clock.minute.Load()) }
-
-// interval returns how many seconds a client should wait before it announces
-// again.
-func (r *reactor) interval() uint32 { return r.pace.base + r.rnd.Uint32n(r.pace.spread) }
 
 // refuses reports whether a is about a torrent that is not served here. Who
 // leaves is let go in any case.

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"tracker/proto"
 	"tracker/stats"
@@ -25,7 +24,7 @@ func newTestReactor() *reactor {
 	r := &reactor{
 		store: store.New(store.Options{Shards: 1}),
 		clock: new(clock),
-		pace:  makePace(defaultInterval),
+		pace:  makePace(defaultInterval, store.DefaultExpire),
 		key:   &key,
 		stats: new(stats.Counters),
 		rnd:   store.NewRand(1),
@@ -257,9 +256,6 @@ func TestInterval(t *testing.T) {
 	if low != 1620 || high != 1979 {
 		t.Errorf("intervals from %d to %d, want 1620 to 1979", low, high)
 	}
-	if p := makePace(300 * time.Second); p != (pace{270, 60}) {
-		t.Errorf("five minutes: %v", p)
-	}
 }
 
 // viaProxy returns req with headers added by a proxy.
@@ -368,6 +364,14 @@ func BenchmarkHandler(b *testing.B) {
 		for b.Loop() {
 			r.datagram(dst, udp, client4)
 		}
+	})
+	b.Run("wire=udp/budgets=on", func(b *testing.B) {
+		b.ReportAllocs()
+		r.guard = newGuard(Rates{Address: 100_000, Prefix: 100_000, Burst: 100, Bits4: 24, Bits6: 48})
+		for b.Loop() {
+			r.datagram(dst, udp, client4)
+		}
+		r.guard = nil
 	})
 	b.Run("wire=http", func(b *testing.B) {
 		b.ReportAllocs()

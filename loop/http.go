@@ -29,6 +29,9 @@ const (
 // be. Nothing of req is kept.
 func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 	client, proxied := r.trust.client(req, src.Addr())
+	if r.guard != nil && !r.admit(client) {
+		return r.silence(dst, req, proxied)
+	}
 	q, family := &r.http, familyOf(client)
 	q.ReadIP = r.trust.announcers.contains(client)
 	err := proto.ParseHTTP(req, q)
@@ -83,7 +86,7 @@ func (r *reactor) httpAnnounce(dst []byte, client netip.Addr) ([]byte, fate) {
 		r.stats.Inc(stats.Unlisted, family)
 		// A list may be about to hold it: a client that sees no reason to
 		// give up comes back when it would have anyway.
-		r.body = proto.AppendHTTPRetry(r.body[:0], proto.RefuseUnlisted, (r.interval()+59)/60)
+		r.body = proto.AppendHTTPRetry(r.body[:0], proto.RefuseUnlisted, (r.pace.draw(r.rnd)+59)/60)
 		return r.finish(dst)
 	}
 	if a.IP.IsValid() { // it was read because client may say so

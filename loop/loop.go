@@ -58,7 +58,8 @@
 // The store, which locks by shard. The list of torrents served, behind a
 // function that takes no lock. The secret of the connection ids, which does not
 // change once anything is served. The [clock], which one goroutine sets once a second and all others
-// read. The number of open connections. Nothing else: what one reactor does,
+// read. The number of open connections. The accounts of who asks how often, if
+// there are budgets (package guard). Nothing else: what one reactor does,
 // no other waits for. That takes a thread for each, which never blocks where Go
 // sees it; see [epoll].
 //
@@ -89,6 +90,7 @@ import (
 	"sync"
 	"time"
 
+	"tracker/loop/guard"
 	"tracker/proto"
 	"tracker/stats"
 	"tracker/store"
@@ -102,6 +104,7 @@ type Server struct {
 	idsFrom   time.Duration // when ids.Clock was what it says
 	key       proto.ConnKey
 	quota     quota
+	guard     *guard.Guard // nil if there are no budgets
 	barrier   barrier
 	listeners []*listener
 
@@ -138,6 +141,7 @@ func (s *Server) start() error {
 	s.useIDs(newConnIDs(s.cfg.Now()))
 	keeper := newTimekeeper(s.cfg.Now, s.idClock, &s.clock, s.cfg.Store)
 	s.openLedger()
+	s.guard = newGuard(s.cfg.Rates)
 
 	files, err := raiseFileLimit()
 	if err != nil {
@@ -303,7 +307,8 @@ func (s *Server) newReactor() *reactor {
 	r := &reactor{
 		store:    s.cfg.Store,
 		clock:    &s.clock,
-		pace:     makePace(s.cfg.Interval),
+		pace:     makePace(s.cfg.Interval, s.cfg.Store.Expire()),
+		guard:    s.guard,
 		key:      &s.key,
 		allowed:  s.cfg.Allowed,
 		redirect: s.cfg.Redirect,
@@ -364,6 +369,9 @@ func (s *Server) keepTime(k *timekeeper) {
 		if now := s.cfg.Now(); now-closed >= closeEvery {
 			closed = now
 			s.cfg.Store.Trim()
+			if s.guard != nil {
+				s.guard.Sweep(s.clock.millis.Load())
+			}
 			for _, t := range s.tcp {
 				t.closeIdle()
 			}

@@ -90,6 +90,9 @@ func newTCPReactor(r *reactor, q *quota, idle time.Duration) *tcpReactor {
 // not. If it is not welcome, it returns nil, and the transport closes.
 func (t *tcpReactor) opened(l link, src netip.AddrPort, proxied bool) *conn {
 	t.stats.Inc(stats.TCPAccepts, familyOf(src.Addr()))
+	if !proxied && t.shuts(src.Addr()) {
+		return nil
+	}
 	if !t.quota.take() {
 		t.stats.Inc(stats.TCPRefused, familyOf(src.Addr()))
 		return nil
@@ -111,6 +114,9 @@ func (t *tcpReactor) opened(l link, src netip.AddrPort, proxied bool) *conn {
 func (t *tcpReactor) closed(c *conn) {
 	if !c.left {
 		t.quota.give()
+	}
+	if t.guard != nil && !c.asked && !c.proxied {
+		t.admit(c.src.Addr()) // to connect and ask nothing is no cheaper
 	}
 	if c.unsent {
 		t.unsent--
@@ -145,6 +151,7 @@ func (t *tcpReactor) traffic(c *conn, in []byte) bool {
 		if req == nil {
 			break
 		}
+		c.asked = true
 		t.out, last = t.request(t.out, req, c.src)
 		if last == fateDone && wholeRequest(rest) > 0 {
 			last = fateKeep

@@ -31,10 +31,16 @@ func (r *reactor) datagram(dst, pkt []byte, src netip.AddrPort) []byte {
 	case action != proto.ActionAnnounce && action != proto.ActionScrape:
 	case !r.key.Valid(id, src.Addr(), r.clock.epoch.Load()):
 		r.stats.Inc(stats.UDPMissmatches, family)
+		if r.unproven(src.Addr()) {
+			r.stats.Inc(stats.RateUnproven, family)
+			return dst
+		}
 		if proto.UDPErrorLen(proto.RefuseConnID) > len(pkt) {
 			return dst
 		}
 		return proto.AppendUDPError(dst, tx, proto.RefuseConnID)
+	case r.guard != nil && !r.admit(src.Addr()):
+		return dst
 	case action == proto.ActionAnnounce:
 		return r.udpAnnounce(dst, pkt, src)
 	default:

@@ -35,4 +35,5 @@ const (
 	RefuseLeft       Refusal = "Your client did not send a usable number of bytes left."
 	RefuseUnlisted   Refusal = "Requested download is not authorized for use with this tracker."
 	RefuseConnID     Refusal = "Connection ID missmatch."
+	RefuseRate       Refusal = "Your address has sent far too many requests. Please wait."
 )

@@ -74,6 +74,22 @@ const (
 	// Completed are downloads finished, either wire, each peer's once.
 	Completed
 
+	// RateSlowed are requests over the budget of their address or prefix that
+	// were answered, announces with a longer interval. So that a connection
+	// that ends without a request costs no less, it is counted as one, here and
+	// in the next two.
+	RateSlowed
+	// RateAddress are requests that got no answer because their address is far
+	// over its budget.
+	RateAddress
+	// RatePrefix are the same for the prefix.
+	RatePrefix
+	// RateClosed are connections closed at once for either reason.
+	RateClosed
+	// RateUnproven are datagrams without a valid connection id that got no
+	// answer because too many come in the name of their address.
+	RateUnproven
+
 	// HTTPNotModest are answers 402 to a full scrape too soon after the last.
 	HTTPNotModest
 	// HTTPSwitchedOff are answers 500 to a page that nobody has, mode=busy.

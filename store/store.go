@@ -166,6 +166,9 @@ func New(o Options) *Store {
 	return s
 }
 
+// Expire returns for how long a peer is remembered that is not heard of.
+func (s *Store) Expire() Minute { return s.shards[0].expire }
+
 func mustRead(b []byte) {
 	if _, err := rand.Read(b); err != nil {
 		panic("store: " + err.Error())

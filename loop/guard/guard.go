@@ -117,6 +117,15 @@ type Limits struct {
 	Bits4, Bits6    int // of a prefix
 }
 
+// within returns l with everything that is out of bounds at the nearer one.
+func (l Limits) within() Limits {
+	l.Address, l.Prefix = min(l.Address, MaxRate), min(l.Prefix, MaxRate)
+	l.Burst = max(MinBurst, min(l.Burst, MaxBurst))
+	l.Bits4 = max(MinBits4, min(l.Bits4, MaxBits4))
+	l.Bits6 = max(MinBits6, min(l.Bits6, MaxBits6))
+	return l
+}
+
 // A Guard is an account of who asks how often. Its methods may be called by
 // several goroutines at once, except Sweep. Times are milliseconds of a
 // monotonic clock.
@@ -133,6 +142,7 @@ func New(l Limits, secret [16]byte) *Guard {
 	if l.Address <= 0 && l.Prefix <= 0 {
 		return nil
 	}
+	l = l.within()
 	g := &Guard{
 		k0:    binary.LittleEndian.Uint64(secret[:8]),
 		k1:    binary.LittleEndian.Uint64(secret[8:]),
