@@ -63,14 +63,17 @@ func (t *tracker) logSummary() {
 		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects), snapshots, floodSummary(&c))
 }
 
-// floodSummary returns what was refused because there was too much of it, or ""
-// if nothing was.
-func floodSummary(c *stats.Totals) string {
+// floodSummary returns what there was too much of, or "" if nothing was.
+func floodSummary(c *stats.Totals) (s string) {
 	slowed, silenced := c.Sum(stats.RateSlowed), c.Sum(stats.RateAddress)+c.Sum(stats.RatePrefix)
-	closed, unproven, lost := c.Sum(stats.RateClosed), c.Sum(stats.RateUnproven), c.Sum(stats.UDPDrops)
-	if slowed+silenced+closed+unproven+lost == 0 {
-		return ""
+	closed, unproven := c.Sum(stats.RateClosed), c.Sum(stats.RateUnproven)
+	if slowed+silenced+closed+unproven > 0 {
+		s = fmt.Sprintf("; over budget: %d slowed, %d silenced, %d connections closed, %d unproven", slowed, silenced, closed, unproven)
 	}
-	return fmt.Sprintf("; over budget: %d slowed, %d silenced, %d connections closed, %d unproven; %d lost before they were read",
-		slowed, silenced, closed, unproven, lost)
+	slowed, unproven = c.Sum(stats.LoadSlowed), c.Sum(stats.LoadUnproven)
+	pages, lost := c.Sum(stats.LoadPages), c.Sum(stats.UDPDrops)
+	if slowed+unproven+pages+lost > 0 {
+		s += fmt.Sprintf("; behind: %d datagrams lost unread, %d announces slowed, %d unproven, %d pages", lost, slowed, unproven, pages)
+	}
+	return s
 }

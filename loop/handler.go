@@ -2,6 +2,7 @@ package loop
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"tracker/loop/guard"
 	"tracker/proto"
@@ -19,8 +20,9 @@ type reactor struct {
 	redirect string                     // where GET / is sent, or ""
 	trust    trust                      // the networks are shared, never changed
 	pace     pace
-	guard    *guard.Guard // shared; nil if there are no budgets
-	slowed   bool         // the request being answered is over a budget
+	guard    *guard.Guard  // shared; nil if there are no budgets
+	slowed   bool          // the request being answered is over a budget
+	strain   atomic.Uint32 // how far we are behind; set by another, and rarely
 
 	stats       *stats.Counters    // written here, read by others
 	woodpeckers *stats.Woodpeckers // the same

@@ -64,7 +64,8 @@
 // sees it; see [epoll].
 //
 // The goroutine that sets the clock also sweeps the store, a step at a time,
-// and has overdue connections closed.
+// has overdue connections closed, and looks whether a reactor is behind; see
+// [gauge].
 //
 // # Statistics
 //
@@ -105,15 +106,17 @@ type Server struct {
 	key       proto.ConnKey
 	quota     quota
 	guard     *guard.Guard // nil if there are no budgets
+	gauges    []*gauge     // one for each reactor
 	barrier   barrier
 	listeners []*listener
 
 	ledger ledger
 	desk   *desk
 
-	tcp     []tcpTransport
-	udp     []*udpReactor
-	gnetUDP []*gnetUDPReactor
+	tcp         []tcpTransport
+	tcpReactors []*reactor // of tcp
+	udp         []*udpReactor
+	gnetUDP     []*gnetUDPReactor
 
 	running sync.WaitGroup
 	once    sync.Once // for Stop
@@ -242,7 +245,9 @@ func (s *Server) makeReactors() error {
 				err = s.addTCP(i, l, fd)
 			case s.cfg.UDP == TransportGnet:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
-				err = s.gnetUDPReactor(i).add(l, fd)
+				u := s.gnetUDPReactor(i)
+				s.watch(u.reactor, l, fd)
+				err = u.add(l, fd)
 			default:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
 				err = s.addUDPReactor(l, fd)
@@ -262,16 +267,18 @@ func (s *Server) addTCP(i int, l *listener, fd int) error {
 		if s.cfg.TCP == TransportBatches && !hasEpoll {
 			return errNoEpoll
 		}
-		s.tcp = append(s.tcp, s.newTCP())
+		s.tcpReactors = append(s.tcpReactors, s.newReactor())
+		s.tcp = append(s.tcp, s.newTCP(s.tcpReactors[i]))
 	}
+	s.watch(s.tcpReactors[i], l, fd)
 	return s.tcp[i].add(l, fd)
 }
 
 var errNoEpoll = errors.New("no batches of connections on this system")
 
 // newTCP returns a TCP reactor with its transport.
-func (s *Server) newTCP() tcpTransport {
-	t := newTCPReactor(s.newReactor(), &s.quota, s.cfg.IdleLimit+s.cfg.closeEvery())
+func (s *Server) newTCP(r *reactor) tcpTransport {
+	t := newTCPReactor(r, &s.quota, s.cfg.IdleLimit+s.cfg.closeEvery())
 	if s.cfg.TCP == TransportBatches {
 		return newEpollReactor(t, &s.barrier, s.cfg.Logf)
 	}
@@ -296,6 +303,7 @@ func (s *Server) addUDPReactor(l *listener, fd int) error {
 	u, err := newUDPReactor(s.newReactor(), l, fd)
 	if err == nil {
 		s.udp = append(s.udp, u)
+		s.watch(u.reactor, l, fd)
 	}
 	return err
 }
@@ -369,6 +377,9 @@ func (s *Server) keepTime(k *timekeeper) {
 		if now := s.cfg.Now(); now-closed >= closeEvery {
 			closed = now
 			s.cfg.Store.Trim()
+			for _, g := range s.gauges {
+				g.look()
+			}
 			if s.guard != nil {
 				s.guard.Sweep(s.clock.millis.Load())
 			}

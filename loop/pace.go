@@ -3,6 +3,7 @@ package loop
 import (
 	"time"
 
+	"tracker/stats"
 	"tracker/store"
 )
 
@@ -48,17 +49,26 @@ func (p *pace) draw(rnd *store.Rand) uint32 { return p.base + rnd.Uint32n(p.spre
 // interval returns how many seconds the client should wait whose announce has
 // been made.
 func (r *reactor) interval() uint32 {
-	if r.slowed {
-		return r.longer()
+	if s := r.strain.Load(); s != calm || r.slowed {
+		return r.longer(s)
 	}
 	return r.pace.draw(r.rnd)
 }
 
 // longer is interval for when it may not be the usual one.
-func (r *reactor) longer() uint32 {
+func (r *reactor) longer(s strain) uint32 {
 	mean := r.pace.mean
 	if r.slowed {
 		mean *= 2
+	}
+	switch s {
+	case strained:
+		mean *= 2
+	case overloaded:
+		mean = r.pace.longest
+	}
+	if s != calm {
+		r.stats.Inc(stats.LoadSlowed, familyOf(r.query.Peer.Addr()))
 	}
 	p := paceOf(min(mean, r.pace.longest), 0)
 	return p.draw(r.rnd)

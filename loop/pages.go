@@ -86,6 +86,8 @@ func (r *reactor) fullScrape(dst, req []byte, client netip.Addr) ([]byte, fate) 
 	case !r.mayRead(client):
 		r.stats.Inc(stats.HTTPDenied, family)
 		return append(dst, proto.HTTP403...), fateClose
+	case r.sheds(stats.LoadPages, family):
+		return dst, fateClose
 	case r.desk.busy():
 		return r.tooBusy(dst, family)
 	case r.bounded(client).IsValid() && !r.desk.scrapes.take(r.bounded(client), r.clock.millis.Load()):
@@ -98,6 +100,9 @@ func (r *reactor) fullScrape(dst, req []byte, client netip.Addr) ([]byte, fate) 
 
 // leave leaves o to the desk, if there is room.
 func (r *reactor) leave(dst []byte, o order) ([]byte, fate) {
+	if r.sheds(stats.LoadPages, o.family) {
+		return dst, fateClose
+	}
 	if r.desk.busy() {
 		return r.tooBusy(dst, o.family)
 	}

@@ -54,13 +54,43 @@ func setReceiveBuffer(fd, n int) {
 
 // drops returns how many datagrams the kernel threw away because the queue of
 // fd was full. Before Linux 4.12 it is always 0.
-func drops(fd int) uint32 {
+func drops(fd int) uint32 { return datagrams(fd).dropped }
+
+// queueOf returns what waits at w.
+func queueOf(w *watched) queue {
+	if w.udp {
+		return datagrams(w.fd)
+	}
+	return connections(w.fd)
+}
+
+// datagrams returns what waits at UDP socket fd. Before Linux 4.12 that is
+// nothing.
+func datagrams(fd int) queue {
 	var info [16]uint32
 	size := uint32(unsafe.Sizeof(info))
 	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
-		return 0
+		return queue{}
 	}
-	return info[unix.SK_MEMINFO_DROPS]
+	return queue{
+		used:    int(info[unix.SK_MEMINFO_RMEM_ALLOC]),
+		size:    int(info[unix.SK_MEMINFO_RCVBUF]),
+		dropped: info[unix.SK_MEMINFO_DROPS],
+	}
+}
+
+// connections returns what waits at listening socket fd: for such a socket,
+// these two fields hold the number of connections to be accepted and the most
+// there can be.
+func connections(fd int) queue {
+	var info unix.TCPInfo
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return queue{}
+	}
+	return queue{used: int(info.Unacked), size: int(info.Sacked)}
 }

@@ -26,6 +26,10 @@ func (r *reactor) datagram(dst, pkt []byte, src netip.AddrPort) []byte {
 	switch {
 	case !ok:
 	case proto.IsUDPConnect(id, action):
+		if r.unproven(src.Addr()) && r.strain.Load() != calm {
+			r.stats.Inc(stats.RateUnproven, family)
+			return dst
+		}
 		r.stats.Inc(stats.UDPConnects, family)
 		return proto.AppendUDPConnect(dst, tx, r.key.ID(src.Addr(), r.clock.epoch.Load()))
 	case action != proto.ActionAnnounce && action != proto.ActionScrape:
@@ -35,7 +39,7 @@ func (r *reactor) datagram(dst, pkt []byte, src netip.AddrPort) []byte {
 			r.stats.Inc(stats.RateUnproven, family)
 			return dst
 		}
-		if proto.UDPErrorLen(proto.RefuseConnID) > len(pkt) {
+		if r.sheds(stats.LoadUnproven, family) || proto.UDPErrorLen(proto.RefuseConnID) > len(pkt) {
 			return dst
 		}
 		return proto.AppendUDPError(dst, tx, proto.RefuseConnID)

@@ -90,6 +90,15 @@ const (
 	// answer because too many come in the name of their address.
 	RateUnproven
 
+	// LoadSlowed are announces answered with a longer interval because more
+	// arrives than can be answered. Those over a budget may be among them.
+	LoadSlowed
+	// LoadUnproven are wrong connection ids not answered for the same reason.
+	LoadUnproven
+	// LoadPages are connections closed for it that asked for a page which takes
+	// long.
+	LoadPages
+
 	// HTTPNotModest are answers 402 to a full scrape too soon after the last.
 	HTTPNotModest
 	// HTTPSwitchedOff are answers 500 to a page that nobody has, mode=busy.

@@ -1,0 +1,67 @@
+package loop
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestQueues fills what waits at real sockets, and looks.
+func TestQueues(t *testing.T) {
+	s := serveTest(t, Config{})
+	if n := len(s.udp) + len(s.tcp); len(s.gauges) != n {
+		t.Errorf("%d gauges for %d reactors", len(s.gauges), n)
+	}
+	for _, network := range []string{"udp", "tcp"} {
+		at := Addr{Network: network, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}
+		fd, err := bindSocket(binding{addr: at}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		if network == "tcp" {
+			err = unix.Listen(fd, 3)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &watched{fd: fd, udp: network == "udp"}
+		if w.behind() {
+			t.Errorf("%s: behind with nothing", network)
+		}
+		fill(t, w)
+		if !w.behind() {
+			t.Errorf("%s: not behind: %+v", network, queueOf(w))
+		}
+	}
+}
+
+// fill sends so much to w, which nobody reads, that it is more than half full.
+func fill(t *testing.T, w *watched) {
+	t.Helper()
+	at, err := localAddr(w.fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.udp {
+		c, err := net.Dial("udp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 10_000 {
+			_, _ = c.Write(make([]byte, 1000))
+		}
+		return
+	}
+	for range 3 {
+		c, err := net.DialTimeout("tcp", at.String(), time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+}
