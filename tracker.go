@@ -169,6 +169,7 @@ func (t *tracker) loopConfig() loop.Config {
 		MaxConns:    t.cfg.Connections,
 		Redirect:    t.cfg.RedirectURL,
 		Trust:       loop.Trust{Proxies: t.cfg.Proxies, RealIP: t.cfg.RealIP, Announcers: t.cfg.IPFromQuery},
+		Clients:     loop.ClientRules{Allow: t.cfg.ClientAllow, Deny: t.cfg.ClientDeny},
 		Rates: loop.Rates{
 			Address: t.cfg.RateAddress, Prefix: t.cfg.RatePrefix, Burst: t.cfg.RateBurst,
 			Bits4: t.cfg.RatePrefix4, Bits6: t.cfg.RatePrefix6,

@@ -71,6 +71,10 @@ const (
 	// MaxConnections is the largest limit.connections: the most descriptors
 	// Linux gives one process unless its administrator raises fs.nr_open.
 	MaxConnections = 1 << 20
+	// MaxClients is the most prefixes of one access.client key.
+	MaxClients = 1024
+	// MaxPeerID is the longest of them: a whole peer id.
+	MaxPeerID = 20
 	// MaxRate is the largest budget of requests a second: as many as one
 	// processor answers.
 	MaxRate = 100_000
@@ -170,6 +174,10 @@ type Config struct {
 	Proxies     []netip.Prefix // whose word about the client's address is believed
 	RealIP      bool           // believe X-Real-IP of Proxies as well
 	IPFromQuery []netip.Prefix // whose ip= parameter is believed
+
+	// Beginnings of peer ids.
+	ClientAllow []string // of programs that are served; empty: all
+	ClientDeny  []string // of programs that are not, allowed or not
 
 	RootDir     string // chroot to (root) or change to (others); empty: not configured
 	User        string // whom to become when started as root

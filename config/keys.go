@@ -29,6 +29,8 @@ const (
 
 const allowedListen = "an address with or without a port, like 192.0.2.1:6969, 2001:db8::1 or [2001:db8::1]:6969"
 
+const allowedPeerID = "1 to 20 printable ASCII characters without blanks"
+
 // To add a key: a field with its default in Config, a row here, a good and
 // three bad values in keys_test.go; then `go test ./config -update`, which
 // rewrites tracker.conf.example and the golden files, and the diff is part of
@@ -139,6 +141,19 @@ var keys = []key{
 			" of a torrent at a victim: name your own hosts only. Lines add up.",
 		sample: "192.168.0.0/16",
 		set:    func(p *parser, v string) error { return nets(&p.cfg.IPFromQuery, v) },
+	},
+	{
+		name: "access.client.deny", arg: "prefix", def: "none", allowed: allowedPeerID,
+		doc: "Never serve programs whose peer ids begin like this. They are told so, and may leave swarms. Lines add up. A peer" +
+			" id is what a program says it is.",
+		sample: "-XL0012", kind: kindName,
+		set: func(p *parser, v string) error { return peerIDs(&p.cfg.ClientDeny, v) },
+	},
+	{
+		name: "access.client.allow", arg: "prefix", def: "none (every program is served)", allowed: allowedPeerID,
+		doc:    "Serve only programs whose peer ids begin like this, if access.client.deny does not name them. Lines add up.",
+		sample: "-TR", kind: kindName,
+		set: func(p *parser, v string) error { return peerIDs(&p.cfg.ClientAllow, v) },
 	},
 	{
 		name: "tracker.rootdir", arg: "path", def: "none (the working directory, when started as root)", allowed: allowedPath,

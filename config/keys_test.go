@@ -33,6 +33,8 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"access.proxy":               {good: []string{"127.0.0.1\naccess.proxy 10.0.0.0/8\naccess.proxy 127.0.0.1"}, bad: []string{"localhost", "10.0.0.1/255.0.0.0"}},
 	"access.real_ip":             {good: []string{"off", "on\naccess.proxy ::1", "on"}, bad: []string{"yes", "On"}},
 	"access.ip_from_query":       {good: []string{"192.168.0.0/16"}, bad: []string{"all"}},
+	"access.client.deny":         {good: []string{"-XL0012", "-XL0012-abcdefghijkl", "-XL\naccess.client.deny -SD\naccess.client.deny -XL"}, bad: []string{"-XL0012-abcdefghijklm", "-XL -SD", "-é"}},
+	"access.client.allow":        {good: []string{"M", "-TR4"}, bad: []string{"\x01\x02", "-TR # transmission"}},
 	"tracker.rootdir":            {good: []string{"/srv/tracker", "."}, bad: []string{"\x7f"}},
 	"tracker.user":               {good: []string{"_opentracker"}, bad: []string{"nobody # x", "a:b"}},
 	"tracker.redirect_url":       {good: []string{"https://tracker.example/?a=b#c"}, bad: []string{"https://tracker.example/ # home", "http://müller.example/"}},

@@ -126,6 +126,25 @@ func appendNets(list, add []netip.Prefix) []netip.Prefix {
 	return list
 }
 
+// peerIDs adds the beginning of a peer id to list, once.
+func peerIDs(list *[]string, v string) error {
+	if err := word(v); err != nil {
+		return err
+	}
+	switch {
+	case len(v) > MaxPeerID:
+		return fmt.Errorf("a peer id has %d bytes", MaxPeerID)
+	case strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0:
+		return errors.New("a character in it is not printable ASCII")
+	case slices.Contains(*list, v):
+		return nil
+	case len(*list) == MaxClients:
+		return fmt.Errorf("more than %d of them", MaxClients)
+	}
+	*list = append(*list, v)
+	return nil
+}
+
 // number returns v if it is a plain decimal from low to high.
 func number(v string, low, high int) (int, error) {
 	n := 0

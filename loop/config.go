@@ -40,9 +40,10 @@ type Config struct {
 	ReceiveBuffer int // bytes for each UDP socket; 0: 1.5 MiB
 
 	Store    *store.Store
-	Redirect string // where GET / is sent; empty: nowhere, it is not found
-	Trust    Trust  // who may speak about addresses
-	Rates    Rates  // what an address and a prefix may ask for; none by default
+	Redirect string      // where GET / is sent; empty: nowhere, it is not found
+	Trust    Trust       // who may speak about addresses
+	Clients  ClientRules // which programs are served; all by default
+	Rates    Rates       // what an address and a prefix may ask for; none by default
 
 	StatsPath string         // where statistics are read, without leading slash; empty: stats
 	Stats     []netip.Prefix // who may read them, and scrape everything; empty: everyone

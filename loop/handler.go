@@ -17,6 +17,7 @@ type reactor struct {
 	clock    *clock                     // shared, only read here
 	key      *proto.ConnKey             // shared, never changed
 	allowed  func(*proto.Infohash) bool // shared; nil allows every torrent
+	clients  *clients                   // shared, never changed; nil serves every program
 	redirect string                     // where GET / is sent, or ""
 	trust    trust                      // the networks are shared, never changed
 	pace     pace
@@ -60,6 +61,17 @@ func (r *reactor) minute() store.Minute { return store.Minute(r.clock.minute.Loa
 // leaves is let go in any case.
 func (r *reactor) refuses(a *proto.Announce) bool {
 	return r.allowed != nil && a.Event != proto.EventStopped && !r.allowed(&a.Infohash)
+}
+
+// refusesClient reports whether a is from a program that is not served, and
+// counts it. Who leaves is let go here, too. There must be rules.
+func (r *reactor) refusesClient(a *proto.Announce, family stats.Family) bool {
+	if a.Event == proto.EventStopped || !r.clients.refuses(&a.PeerID) {
+		return false
+	}
+	r.stats.Inc(stats.Refusals, family)
+	r.stats.Inc(stats.RefusedClients, family)
+	return true
 }
 
 // announce tells the store about a, of a client at addr, and leaves what it

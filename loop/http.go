@@ -89,6 +89,10 @@ func (r *reactor) httpAnnounce(dst []byte, client netip.Addr) ([]byte, fate) {
 		r.body = proto.AppendHTTPRetry(r.body[:0], proto.RefuseUnlisted, (r.pace.draw(r.rnd)+59)/60)
 		return r.finish(dst)
 	}
+	if r.clients != nil && r.refusesClient(a, family) {
+		r.body = proto.AppendHTTPFailure(r.body[:0], proto.RefuseClient)
+		return r.finish(dst)
+	}
 	if a.IP.IsValid() { // it was read because client may say so
 		client = a.IP
 	}

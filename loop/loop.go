@@ -319,6 +319,7 @@ func (s *Server) newReactor() *reactor {
 		guard:    s.guard,
 		key:      &s.key,
 		allowed:  s.cfg.Allowed,
+		clients:  makeClients(&s.cfg.Clients),
 		redirect: s.cfg.Redirect,
 		trust:    makeTrust(&s.cfg.Trust),
 		rnd:      store.NewRand(binary.LittleEndian.Uint64(seed[:])),

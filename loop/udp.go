@@ -72,6 +72,9 @@ func (r *reactor) udpAnnounce(dst, pkt []byte, src netip.AddrPort) []byte {
 		r.stats.Inc(stats.Unlisted, family)
 		return proto.AppendUDPError(dst, tx, proto.RefuseUnlisted)
 	}
+	if r.clients != nil && r.refusesClient(&r.udp, family) {
+		return proto.AppendUDPError(dst, tx, proto.RefuseClient)
+	}
 	if family == stats.V4 {
 		client := src.Addr()
 		if r.udp.IP.IsValid() && r.trust.announcers.contains(client) {

@@ -34,6 +34,7 @@ const (
 	RefusePort       Refusal = "Your client did not send a port that other peers could connect to."
 	RefuseLeft       Refusal = "Your client did not send a usable number of bytes left."
 	RefuseUnlisted   Refusal = "Requested download is not authorized for use with this tracker."
+	RefuseClient     Refusal = "This tracker does not serve your client. Please use another one."
 	RefuseConnID     Refusal = "Connection ID missmatch."
 	RefuseRate       Refusal = "Your address has sent far too many requests. Please wait."
 )

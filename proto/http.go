@@ -173,7 +173,7 @@ func (q *HTTPRequest) announce(b []byte) error {
 			ok = !haveInfohash && s.infohash(&a.Infohash)
 			haveInfohash = true
 		case paramPeerID:
-			ok = s.peerID()
+			ok = s.peerID(&a.PeerID)
 		case paramPort:
 			ok = s.port(&a.Port)
 		case paramLeft:

@@ -12,6 +12,9 @@ const ihText = "%1f%F8%1e%2b%1c%42%c8%9a%9ae%e9%8fv%b4%b6X%cf%dc%16%86"
 
 var ih = Infohash([]byte("\x1f\xf8\x1e\x2b\x1c\x42\xc8\x9a\x9a\x65\xe9\x8f\x76\xb4\xb6\x58\xcf\xdc\x16\x86"))
 
+// peerID is the one in the requests of these tests.
+var peerID = PeerID([]byte("-TR4050-0a1b2c3d4e5f"))
+
 // announceRequest is one of transmission's, from which tests bend theirs.
 const announceRequest = "GET /announce?info_hash=" + ihText + "&peer_id=-TR4050-0a1b2c3d4e5f&port=6881" +
 	"&uploaded=0&downloaded=0&left=1000&numwant=80&key=1A2B3C4D&compact=1&supportcrypto=1&event=started HTTP/1.1\r\n" +
@@ -167,7 +170,7 @@ func TestAnnounceRequest(t *testing.T) {
 	if err := ParseHTTP([]byte(announceRequest), &q); err != nil {
 		t.Fatal(err)
 	}
-	want := Announce{Infohash: ih, Left: 1000, NumWant: 80, Port: 6881, Event: EventStarted}
+	want := Announce{Infohash: ih, Left: 1000, NumWant: 80, Port: 6881, Event: EventStarted, PeerID: peerID}
 	if q.Announce != want {
 		t.Errorf("got %+v, want %+v", q.Announce, want)
 	}

@@ -44,6 +44,10 @@ import "net/netip"
 // first 20 bytes of the SHA-256 of a version 2 torrent (BEP 52).
 type Infohash [20]byte
 
+// A PeerID is what a client calls itself (BEP 3). By custom, it begins with the
+// program and its version (BEP 20).
+type PeerID [20]byte
+
 // Event says why a client announces. Values are those of BEP 15.
 type Event uint8
 
@@ -73,6 +77,7 @@ type Announce struct {
 	NumWant  int    // 0 to MaxNumWant
 	Port     uint16 // 0 only with EventStopped
 	Event    Event  // as sent: EventCompleted may come with Left > 0, and is no completion then
+	PeerID   PeerID // zeros if there is none, which only HTTP allows
 	List     bool   // HTTP compact=0: the client wants the dictionary list of BEP 3
 
 	// IP is the address the client says it has, or the zero Addr. It is not to

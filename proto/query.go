@@ -234,10 +234,10 @@ func (s *scan) infohash(ih *Infohash) bool {
 	return ok && (n == len(ih) || n == 32)
 }
 
-// peerID reads a peer id only to see that it has 20 bytes.
-func (s *scan) peerID() bool {
-	n, ok := s.decode(nil)
-	return ok && n == 20
+// peerID reads 20 bytes.
+func (s *scan) peerID(id *PeerID) bool {
+	n, ok := s.decode(id[:])
+	return ok && n == len(id)
 }
 
 // event reads an event. Any other text changes nothing, as in opentracker.

@@ -151,8 +151,9 @@ func TestAnnounceQuery(t *testing.T) {
 		{more: "&compact6=0&port=x", err: ErrInvalid},
 		{more: "&compact6=x", err: ErrInvalid},
 
-		{more: "&peer_id=aaaaaaaaaaaaaaaaaaaa"},
-		{more: "&peer_id=%61aaaaaaaaaaaaaaaaaa%00"},
+		{more: "&peer_id=-TR4050-0a1b2c3d4e5f", want: func(a *Announce) { a.PeerID = peerID }},
+		{more: "&peer_id=-TR4050-0a1b2c3d4e%3%35f", err: ErrInvalid},
+		{more: "&peer_id=%2DTR4050-0a1b2c3d4e5%66", want: func(a *Announce) { a.PeerID = peerID }},
 		{more: "&peer_id=short", err: ErrInvalid},
 		{more: "&peer_id=aaaaaaaaaaaaaaaaaaaaa", err: ErrInvalid},
 		{more: "&peer_id=", err: ErrInvalid},

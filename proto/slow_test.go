@@ -99,7 +99,9 @@ func slowAnnounce(query string, also ...string) (a Announce, err error) {
 				a.Infohash = Infohash([]byte(p.value[:20]))
 			}
 		case "peer_id":
-			bad = len(p.value) != 20
+			if bad = len(p.value) != 20; !bad {
+				a.PeerID = PeerID([]byte(p.value))
+			}
 		case "port":
 			bad = !isNumber || n.Cmp(big.NewInt(65535)) > 0
 			a.Port = 0

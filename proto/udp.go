@@ -77,6 +77,7 @@ func ParseUDPAnnounce(pkt []byte, a *Announce) (TxID, error) {
 	}
 	pkt = pkt[:udpAnnounceLen] // one bounds check for all the reads below
 	a.Infohash = Infohash(pkt[16:36])
+	a.PeerID = PeerID(pkt[36:56])
 	a.Left = binary.BigEndian.Uint64(pkt[64:])
 	a.Event = udpEvent(binary.BigEndian.Uint32(pkt[80:]))
 	// Unsigned, so that -1, which means no wish, gives the most.

@@ -88,7 +88,7 @@ func TestUDPAnnounce(t *testing.T) {
 	a := Announce{List: true} // must be overwritten
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			pkt, want := announcePacket(), Announce{Infohash: ih, Left: 1000, NumWant: 80, Port: 6881, Event: EventStarted, IP: netip.MustParseAddr("10.1.2.3")}
+			pkt, want := announcePacket(), Announce{Infohash: ih, Left: 1000, NumWant: 80, Port: 6881, Event: EventStarted, PeerID: peerID, IP: netip.MustParseAddr("10.1.2.3")}
 			if test.bend != nil {
 				pkt = test.bend(pkt)
 			}

@@ -71,6 +71,8 @@ const (
 	Refusals
 	// Unlisted are those of the refusals that named a torrent not served here.
 	Unlisted
+	// RefusedClients are those of them that came from a program not served here.
+	RefusedClients
 	// Completed are downloads finished, either wire, each peer's once.
 	Completed
 
