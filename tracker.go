@@ -41,7 +41,7 @@ func (t *tracker) serve() error {
 		return err
 	}
 	t.began = time.Now()
-	t.store = store.New(store.Options{Expire: expire(t.cfg.Interval)})
+	t.store = store.New(store.Options{Expire: expire(longestInterval(t.cfg))})
 	var err error
 	if t.server, err = loop.Run(t.loopConfig()); err != nil {
 		return err
@@ -166,6 +166,7 @@ func (t *tracker) loopConfig() loop.Config {
 	c := loop.Config{
 		UDPReactors: t.cfg.UDPWorkers,
 		Interval:    t.cfg.Interval,
+		Adaptive:    t.cfg.Adaptive,
 		MaxConns:    t.cfg.Connections,
 		Redirect:    t.cfg.RedirectURL,
 		Trust:       loop.Trust{Proxies: t.cfg.Proxies, RealIP: t.cfg.RealIP, Announcers: t.cfg.IPFromQuery},
@@ -198,6 +199,16 @@ var transports = [...]loop.Transport{
 	config.TransportAuto:    loop.TransportAuto,
 	config.TransportBatched: loop.TransportBatches,
 	config.TransportGnet:    loop.TransportGnet,
+}
+
+// longestInterval returns the longest mean interval that clients may be told
+// while all is well. When it is not, loop sees to it that none is longer than
+// peers are remembered.
+func longestInterval(cfg *config.Config) time.Duration {
+	if cfg.Adaptive {
+		return config.MaxInterval
+	}
+	return cfg.Interval
 }
 
 // expire returns for how long a peer is remembered: half as long again as the

@@ -188,6 +188,7 @@ type Config struct {
 	StateFile     string        // snapshot of everything, read at start and written at the end; empty: none
 	StateInterval time.Duration // between two more of them, whole seconds, up to MaxStateInterval; 0: none
 
+	Adaptive    bool          // announce intervals depend on the swarm
 	Interval    time.Duration // mean announce interval, whole seconds, MinInterval to MaxInterval
 	Connections int           // most TCP connections, up to MaxConnections; 0: from the file limit
 

@@ -178,6 +178,17 @@ var keys = []key{
 		sample: "1800", set: (*parser).setInterval,
 	},
 	{
+		name: "tracker.interval.adaptive", arg: "on|off", def: "off", allowed: "on or off",
+		doc: "Have leechers of swarms of 8 peers and fewer come back after half of tracker.interval, peers of swarms over 50 after one" +
+			" and a half times and over 1000 after twice as long, but all within 5 to 80 minutes. Peers are forgotten after" +
+			" 127 minutes then, and a tracker that is behind with answering can make more of it.",
+		sample: "off",
+		set: func(p *parser, v string) (err error) {
+			p.cfg.Adaptive, err = onOff(v)
+			return err
+		},
+	},
+	{
 		name: "sandbox", arg: "on|off", def: "on", allowed: "on or off",
 		doc: "Once everything is open, give up all system calls but those a tracker needs (Linux, seccomp): no program can be" +
 			" run, no connection made, no file opened to write. Where the kernel or the CPU has no such thing, a line says so.",

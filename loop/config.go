@@ -34,6 +34,7 @@ type Config struct {
 	TCPReactors   int           // 0: as many as processors in use
 	UDPReactors   int           // for each UDP address; 0: as many as processors in use
 	Interval      time.Duration // between two announces of a client; 0: 30 minutes
+	Adaptive      bool          // less in small swarms, more in large ones, between 5 and 80 minutes
 	MaxConns      int           // TCP connections at once; 0: what the file limit allows
 	IdleLimit     time.Duration // for an HTTP request; 0: 5 s
 	UDP, TCP      Transport

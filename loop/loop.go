@@ -312,10 +312,12 @@ func (s *Server) addUDPReactor(l *listener, fd int) error {
 func (s *Server) newReactor() *reactor {
 	var seed [8]byte
 	rand.Read(seed[:])
+	pace := makePace(s.cfg.Interval, s.cfg.Store.Expire())
+	pace.adaptive = s.cfg.Adaptive
 	r := &reactor{
 		store:    s.cfg.Store,
 		clock:    &s.clock,
-		pace:     makePace(s.cfg.Interval, s.cfg.Store.Expire()),
+		pace:     pace,
 		guard:    s.guard,
 		key:      &s.key,
 		allowed:  s.cfg.Allowed,

@@ -185,7 +185,7 @@ func TestConnectionBudget(t *testing.T) {
 func TestLongestInterval(t *testing.T) {
 	for expire, want := range map[store.Minute]int{45: 45, 50: 50, 99: 80, 127: 80} {
 		p := makePace(1800*time.Second, expire)
-		longest := paceOf(p.longest, 0)
+		longest := around(p.longest)
 		if most := int(longest.base + longest.spread); most > 60*want || most < 50*want {
 			t.Errorf("peers are remembered for %d minutes, and asked back in %d s", expire, most)
 		}
