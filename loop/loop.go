@@ -300,10 +300,11 @@ func (s *Server) gnetUDPReactor(i int) *gnetUDPReactor {
 
 // addUDPReactor makes a UDP reactor for one socket.
 func (s *Server) addUDPReactor(l *listener, fd int) error {
-	u, err := newUDPReactor(s.newReactor(), l, fd)
+	r := s.newReactor()
+	u, err := newUDPReactor(r, l, fd)
 	if err == nil {
 		s.udp = append(s.udp, u)
-		s.watch(u.reactor, l, fd)
+		s.watch(r, l, fd)
 	}
 	return err
 }
