@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"tracker/proto"
 )
 
 // OpentrackerArgs returns the flags of opentracker, which ours takes, too, for
@@ -23,18 +25,19 @@ func OpentrackerArgs(list string) Args {
 	}
 }
 
-// WriteWhitelist writes the infohashes of the first n torrents to a new file
-// in opentracker's format, readable by everybody, since opentracker opens it
-// as nobody. The file and its directory are held until end is called.
-func (h *Held) WriteWhitelist(n uint32) (path string, end func(), err error) {
+// WriteWhitelist writes the infohashes of the first n torrents, and then more,
+// to a new file in opentracker's format, readable by everybody, since
+// opentracker opens it as nobody. The file and its directory are held until end
+// is called.
+func (h *Held) WriteWhitelist(n uint32, more ...proto.Infohash) (path string, end func(), err error) {
 	end, err = h.Hold(func() (func(), error) {
-		path, err = writeWhitelist(n)
+		path, err = writeWhitelist(n, more)
 		return func() { _ = os.RemoveAll(filepath.Dir(path)) }, err
 	})
 	return path, end, err
 }
 
-func writeWhitelist(n uint32) (path string, err error) {
+func writeWhitelist(n uint32, more []proto.Infohash) (path string, err error) {
 	dir, err := os.MkdirTemp("", "perf")
 	if err != nil {
 		return "", err
@@ -45,6 +48,9 @@ func writeWhitelist(n uint32) (path string, err error) {
 		w := bufio.NewWriterSize(f, 1<<20)
 		for t := range n {
 			fmt.Fprintf(w, "%x\n", Infohash(t))
+		}
+		for i := range more {
+			fmt.Fprintf(w, "%x\n", more[i])
 		}
 		err = errors.Join(w.Flush(), f.Close(), os.Chmod(dir, 0o755), os.Chmod(path, 0o644))
 	}

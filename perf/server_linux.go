@@ -123,8 +123,11 @@ func (s *Server) wait() error {
 
 // End asks the process to end and waits for it, until limit has passed; then
 // it is killed. It returns how the process ended, if not with exit code 0.
-func (s *Server) End(limit time.Duration) error {
-	if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
+func (s *Server) End(limit time.Duration) error { return s.EndBy(unix.SIGTERM, limit) }
+
+// EndBy does the same with another signal that ends it.
+func (s *Server) EndBy(signal os.Signal, limit time.Duration) error {
+	if err := s.cmd.Process.Signal(signal); err != nil {
 		return err
 	}
 	late := time.AfterFunc(limit, func() { _ = s.cmd.Process.Kill() })

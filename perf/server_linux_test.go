@@ -48,6 +48,10 @@ func TestServer(t *testing.T) {
 	if err != nil || m.RSS < 100<<10 || m.Anon <= 0 || m.Anon > m.RSS {
 		t.Errorf("memory: %+v, %v", m, err)
 	}
+	st, err := s.Status()
+	if err != nil || st.RSS < 100<<10 || st.Peak < st.RSS || st.Threads < 1 || st.Files < 3 {
+		t.Errorf("status: %+v, %v", st, err)
+	}
 	before, err := s.CPU()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +76,7 @@ func TestServerFails(t *testing.T) {
 
 func TestWriteWhitelist(t *testing.T) {
 	var held Held
-	path, end, err := held.WriteWhitelist(100)
+	path, end, err := held.WriteWhitelist(99, Infohash(99))
 	if err != nil {
 		t.Fatal(err)
 	}

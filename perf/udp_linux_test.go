@@ -178,3 +178,21 @@ func BenchmarkUDP(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(sum.Answered), "ns/answer")
 }
+
+// TestBlast sends without waiting, and finds the answers too late later.
+func TestBlast(t *testing.T) {
+	u := openTestUDP(t, startEcho(t, "127.0.0.1:0"), Sources4(4))
+	w := canonical(t, Workload{Sources: 4})
+	sent, err := u.Blast(w.Next, 10*time.Millisecond)
+	if err != nil || sent == 0 {
+		t.Fatalf("%d sent, %v", sent, err)
+	}
+	u.Limits = Limits{Count: 100, Window: 10}
+	res, err := u.Run(func(r *Request) bool { w.Next(r); return true })
+	if err != nil || res.Answered+res.Lost != 100 || res.Refused != 0 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	if _, err := u.Blast(func(r *Request) { *r = Request{Kind: Announce, Source: 4} }, time.Second); !errors.Is(err, ErrSource) {
+		t.Errorf("%v, want ErrSource", err)
+	}
+}
