@@ -56,6 +56,9 @@ compare: build ## CPU per request beside other trackers and the floor of the sys
 router-sim: build ## a minute of UDP and of HTTP with 5 % of a core and 24 MB, beside opentracker; needs root
 	$(GO) run ./perf/routersim -tracker ./tracker -peer opentracker
 
+torture: build ## what hostile clients do, and who notices, beside opentracker; ten minutes
+	$(GO) run ./perf/torture -tracker ./tracker -peer opentracker
+
 profile: ## where the CPU time goes under load; writes perf/cpu.pgo, which build uses
 	CGO_ENABLED=0 $(GO) build -trimpath -tags profile -o dist/tracker-profile .
 	$(GO) run ./perf/profile -tracker dist/tracker-profile -o perf/cpu.pgo
@@ -70,4 +73,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build test check lint cross fuzz kills memory compare router-sim profile bench clean help
+.PHONY: build test check lint cross fuzz kills memory compare router-sim torture profile bench clean help

@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"perf/floor":       {gnet}, // what HTTP over gnet costs at least
 	"perf/routersim":   {"perf", xsys},
 	"perf/profile":     {"perf"},
+	"perf/torture":     {"perf", "proto", xsys},
 }
 
 // banned lists standard packages that have no place in a package, with what

@@ -13,6 +13,7 @@
 //	perf/compare   runs several trackers in turn under the same load
 //	perf/floor     answers HTTP with gnet and nothing else, to compare with
 //	perf/routersim gives a tracker 5 % of a core and 24 MB, and looks whether it holds
+//	perf/torture   does to a tracker what hostile clients do, and looks who notices
 //
 //	Workload ──► Request ──► UDP or HTTP generator ──► server under test
 //	  seed       24 bytes       batch, window, rate      /proc/PID
