@@ -17,8 +17,10 @@ import (
 // and lets sixteen wait.
 const leavers = 16
 
-// leave asks for a list of all torrents time and again, reads the first bytes,
-// and goes: every other time with a reset, otherwise with a FIN first.
+// leave comes from an address that may ask for such answers: others are turned
+// down, or get one in five minutes. It asks for a list of all torrents time
+// and again, reads the first bytes, and goes: every other time with a reset,
+// otherwise with a FIN first.
 func leave(t *trial) error {
 	var left, refused atomic.Int64
 	var wait sync.WaitGroup

@@ -68,7 +68,7 @@ func (t *trial) run() error {
 			return err
 		}
 	}
-	others, err := othersCPU(cpu)
+	others, err := t.Others()
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (t *trial) run() error {
 		return err
 	}
 	t.cpu = now - cpu
-	if sum, err := othersCPU(now); err == nil {
+	if sum, err := t.Others(); err == nil {
 		t.others = sum - others
 	}
 	if now, err := t.Drops(); err == nil {

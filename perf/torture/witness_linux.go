@@ -11,13 +11,13 @@ import (
 	"tracker/perf"
 )
 
-// Addresses of those who take part. Both prefixes are of the loopback network,
-// all of which is ours without being configured.
+// Addresses of those who take part. All of them are of the loopback network,
+// which is ours without being configured.
 var (
 	witness4 = netip.MustParseAddr("127.9.9.9")
 	witness6 = netip.IPv6Loopback()
-	hostile  = hostileSources() // 127.66.0.0/24
-	auditor  = hostile[8]       // may read statistics and scrape everything, as often as it likes
+	hostile  = hostileSources()                 // 127.66.0.0/24
+	auditor  = netip.MustParseAddr("127.8.8.8") // may read statistics and scrape everything, as often as it likes
 )
 
 func hostileSources() []netip.Addr {
