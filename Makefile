@@ -59,6 +59,9 @@ router-sim: build ## a minute of UDP and of HTTP with 5 % of a core and 24 MB, b
 torture: build ## what hostile clients do, and who notices, beside opentracker; ten minutes
 	$(GO) run ./perf/torture -tracker ./tracker -peer opentracker
 
+soak: build ## an hour at half load with churn, list reloads and snapshots: does it grow?
+	$(GO) run ./perf/soak -tracker ./tracker
+
 profile: ## where the CPU time goes under load; writes perf/cpu.pgo, which build uses
 	CGO_ENABLED=0 $(GO) build -trimpath -tags profile -o dist/tracker-profile .
 	$(GO) run ./perf/profile -tracker dist/tracker-profile -o perf/cpu.pgo
@@ -73,4 +76,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build test check lint cross fuzz kills memory compare router-sim torture profile bench clean help
+.PHONY: build test check lint cross fuzz kills memory compare router-sim torture soak profile bench clean help

@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"perf/routersim":   {"perf", xsys},
 	"perf/profile":     {"perf"},
 	"perf/torture":     {"perf", "proto", xsys},
+	"perf/soak":        {"perf", "proto", xsys},
 }
 
 // banned lists standard packages that have no place in a package, with what

@@ -14,6 +14,7 @@
 //	perf/floor     answers HTTP with gnet and nothing else, to compare with
 //	perf/routersim gives a tracker 5 % of a core and 24 MB, and looks whether it holds
 //	perf/torture   does to a tracker what hostile clients do, and looks who notices
+//	perf/soak      keeps a tracker at half load for an hour, and looks whether it grows
 //
 //	Workload ──► Request ──► UDP or HTTP generator ──► server under test
 //	  seed       24 bytes       batch, window, rate      /proc/PID
