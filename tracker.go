@@ -80,11 +80,11 @@ func (t *tracker) prepare() (err error) {
 }
 
 // ready is called when all sockets are bound and before any is read.
-func (t *tracker) ready(ids *loop.ConnIDs) error {
+func (t *tracker) ready(h *loop.Heritage) error {
 	if err := t.enter(); err != nil {
 		return err
 	}
-	t.loadSnapshot(ids) // the store has to be empty
+	t.loadSnapshot(&h.IDs) // the store has to be empty
 	t.loadState()
 	t.confine()
 	return nil

@@ -30,7 +30,8 @@ const defaultReceiveBuffer = 3 << 19
 // Config says what to serve, and where. Zero values mean the default, except
 // for Store, which must be given.
 type Config struct {
-	Listen        []Addr        // none: TCP and UDP on port 6969 of every address
+	Listen        []Addr        // none: the addresses of Sockets, or else TCP and UDP on port 6969 of every address
+	Sockets       []int         // bound already, and taken over whatever happens; used for the addresses they have
 	TCPReactors   int           // 0: as many as processors in use
 	UDPReactors   int           // for each UDP address; 0: as many as processors in use
 	Interval      time.Duration // between two announces of a client; 0: 30 minutes
@@ -55,9 +56,10 @@ type Config struct {
 	Allowed func(*proto.Infohash) bool
 
 	// Ready is called when every socket is bound and gnet, if used, has its own, and
-	// before anything is read: the moment to give up root. It may put the
-	// connection ids of an earlier process into ids. An error ends Run.
-	Ready func(ids *ConnIDs) error
+	// before anything is read: the moment to give up root. It may put what an
+	// earlier process had into h, which has connection ids that nobody has
+	// seen. An error ends Run.
+	Ready func(h *Heritage) error
 	// Logf is told what the operator should see, a line without its end.
 	Logf func(format string, args ...any)
 	// Now is a monotonic clock; nil: that of the machine since it started.
@@ -101,9 +103,6 @@ func newConnIDs(now time.Duration) ConnIDs {
 
 // withDefaults returns cfg with its zero values replaced.
 func (cfg Config) withDefaults() Config {
-	if len(cfg.Listen) == 0 {
-		cfg.Listen = defaults()
-	}
 	if cfg.TCPReactors <= 0 {
 		cfg.TCPReactors = processors
 	}
@@ -147,6 +146,14 @@ func (cfg Config) withDefaults() Config {
 		cfg.stall = stallLimit
 	}
 	return cfg
+}
+
+// listen returns where to listen.
+func (cfg *Config) listen() []Addr {
+	if len(cfg.Listen) == 0 {
+		return defaults()
+	}
+	return cfg.Listen
 }
 
 // closeEvery returns how often overdue connections are looked for, and how late

@@ -14,7 +14,7 @@ import (
 func TestConnIDsGoOn(t *testing.T) {
 	addr := netip.MustParseAddr("192.0.2.1")
 	now := 1000*epochLength + time.Minute
-	run := func(ready func(*ConnIDs) error) *Server {
+	run := func(ready func(*Heritage) error) *Server {
 		s, err := Run(Config{
 			Listen: []Addr{{Network: "tcp", AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}},
 			Store:  store.New(store.Options{Shards: 1}), Now: func() time.Duration { return now }, Ready: ready,
@@ -36,8 +36,8 @@ func TestConnIDsGoOn(t *testing.T) {
 		want bool
 	}{{0, true}, {30 * time.Minute, true}, {epochLength, true}, {2 * epochLength, false}, {1000 * epochLength, false}} {
 		now = 5 * time.Second // since the machine was started
-		second := run(func(ids *ConnIDs) error {
-			*ids = ConnIDs{saved.Secret, saved.Clock + tt.away}
+		second := run(func(h *Heritage) error {
+			h.IDs = ConnIDs{saved.Secret, saved.Clock + tt.away}
 			return nil
 		})
 		if got := second.key.Valid(id, addr, second.clock.epoch.Load()); got != tt.want {

@@ -99,6 +99,17 @@ func (d *desk) take(o order) bool {
 	}
 }
 
+// busyWith returns how many orders are not done.
+func (d *desk) busyWith() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, asked := range d.asked {
+		n += asked
+	}
+	return n
+}
+
 // done notes that o is off the desk.
 func (d *desk) done(o *order) {
 	d.mu.Lock()

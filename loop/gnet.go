@@ -37,6 +37,8 @@ type engine struct {
 	logf     func(format string, args ...any)
 	restarts func() // counts one
 
+	brake brake
+
 	reported sync.Once // the first boot, to the barrier
 	served   bool      // it got past the barrier once
 
@@ -100,6 +102,10 @@ func (e *engine) run(handler gnet.EventHandler) {
 		e.reported.Do(func() { e.barrier.booted <- err })
 		if !e.served || e.barrier.isClosed() {
 			return
+		}
+		if e.brake.isOn() {
+			e.brake.hold(e.barrier.closed)
+			continue
 		}
 		if time.Since(began) > restartReset {
 			pause = restartMin
@@ -187,6 +193,9 @@ func (e *engine) OnBoot(eng gnet.Engine) gnet.Action {
 		return gnet.Shutdown
 	}
 	e.served = true
+	if e.brake.isOn() {
+		return gnet.Shutdown
+	}
 	return gnet.None
 }
 
@@ -205,6 +214,16 @@ func (e *engine) stop() {
 	e.mu.Unlock()
 	_ = eng.Stop(canceled) // an error says that it has ended, or is about to
 }
+
+// halt returns when the event loop has ended, and keeps it from being started
+// again until resume. Connections are closed; sockets that listen are not.
+func (e *engine) halt() {
+	e.brake.put()
+	e.stop()
+	e.brake.wait()
+}
+
+func (e *engine) resume() { e.brake.release() }
 
 // execute has the event loop run f. If there is none, nothing happens.
 func (e *engine) execute(f gnet.RunnableFunc) {

@@ -28,7 +28,7 @@ func TestQueueIsServed(t *testing.T) {
 			Logf:   func(string, ...any) {},
 		}.withDefaults()}
 		var tcp, udp []net.Conn
-		s.cfg.Ready = func(*ConnIDs) error {
+		s.cfg.Ready = func(*Heritage) error {
 			for _, l := range s.listeners {
 				for range 20 {
 					c := dialTest(t, l.addr.Network, l.addr.AddrPort.String())
@@ -75,7 +75,7 @@ func TestReadyFails(t *testing.T) {
 			Store:  store.New(store.Options{}),
 			UDP:    tr,
 			TCP:    tr,
-			Ready:  func(*ConnIDs) error { return want },
+			Ready:  func(*Heritage) error { return want },
 			Logf:   func(format string, args ...any) { t.Errorf("said: "+format, args...) },
 		})
 		if err != want {

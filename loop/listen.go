@@ -159,10 +159,14 @@ func addrs(plan []binding) (n census) {
 // openAll binds every address, with a socket for each reactor of its kind,
 // after it has made sure that nobody else is there: sockets that share a port,
 // as those of the reactors do, would share it with another tracker in silence.
-// Errors are [*ListenError], and then nothing stays open.
-func openAll(plan []binding, reactors census) ([]*listener, error) {
-	for _, b := range plan {
-		if b.addr.AddrPort.Port() == 0 {
+// An address that has a share of sockets gets those instead. Errors are
+// [*ListenError], and then nothing stays open but shares not yet used.
+func openAll(plan []binding, reactors census, shares [][]inherited) ([]*listener, error) {
+	if shares == nil {
+		shares = make([][]inherited, len(plan))
+	}
+	for i, b := range plan {
+		if b.addr.AddrPort.Port() == 0 || len(shares[i]) > 0 {
 			continue
 		}
 		fd, err := bindSocket(b, false)
@@ -172,12 +176,12 @@ func openAll(plan []binding, reactors census) ([]*listener, error) {
 		unix.Close(fd)
 	}
 	var all []*listener
-	for _, b := range plan {
+	for i, b := range plan {
 		n := reactors.tcp
 		if b.addr.Network == "udp" {
 			n = reactors.udp
 		}
-		l, err := openOne(b, n, overlaps(b, all))
+		l, err := openOne(b, n, overlaps(b, all), shares[i])
 		if err != nil {
 			closeAll(all)
 			return nil, &ListenError{b.addr, err}
@@ -196,11 +200,19 @@ func overlaps(b binding, all []*listener) bool {
 	})
 }
 
-// openOne opens the n sockets of one address. The first is bound alone, and
-// says only then that it shares its port, so that of two trackers started in
-// the same moment one fails; unless it has to share from the beginning.
-func openOne(b binding, n int, sharing bool) (*listener, error) {
+// openOne opens the n sockets of one address, if it has no share of others. The
+// first is bound alone, and says only then that it shares its port, so that of
+// two trackers started in the same moment one fails; unless it has to share
+// from the beginning.
+func openOne(b binding, n int, sharing bool, share []inherited) (*listener, error) {
 	l := &listener{binding: b, sharing: sharing}
+	if len(share) > 0 {
+		if err := l.inherit(share, n); err != nil {
+			l.close()
+			return nil, err
+		}
+		return l, nil
+	}
 	for range n {
 		fd, err := l.openNext()
 		if err != nil {

@@ -59,7 +59,7 @@ func TestPlan(t *testing.T) {
 // openTest opens addrs with n sockets each, until the end of the test.
 func openTest(t *testing.T, addrs []Addr, n int) []*listener {
 	t.Helper()
-	all, err := openAll(plan(addrs, supported()), census{n, n})
+	all, err := openAll(plan(addrs, supported()), census{n, n}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestInUse(t *testing.T) {
 	for _, l := range taken {
 		before := openFiles()
 		free := addr(l.addr.Network + " 127.0.0.1:0")
-		_, err := openAll(plan([]Addr{free, l.addr}, supported()), census{2, 2})
+		_, err := openAll(plan([]Addr{free, l.addr}, supported()), census{2, 2}, nil)
 		var le *ListenError
 		if !errors.As(err, &le) || !errors.Is(err, unix.EADDRINUSE) {
 			t.Fatalf("%v: got error %v", l, err)
@@ -88,7 +88,7 @@ func TestInUse(t *testing.T) {
 	}
 	// [::] with IPv4 in it clashes with an IPv4 address.
 	mixed := Addr{Network: "tcp", AddrPort: netip.AddrPortFrom(netip.IPv6Unspecified(), taken[0].addr.AddrPort.Port())}
-	if _, err := openAll(plan([]Addr{mixed}, supported()), census{1, 1}); !errors.Is(err, unix.EADDRINUSE) {
+	if _, err := openAll(plan([]Addr{mixed}, supported()), census{1, 1}, nil); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("%v: got error %v", mixed, err)
 	}
 }
@@ -120,11 +120,11 @@ func TestPortZero(t *testing.T) {
 
 // TestNoSuchAddress checks the error for an address this machine has not.
 func TestNoSuchAddress(t *testing.T) {
-	_, err := openAll(plan([]Addr{addr("udp 192.0.2.1:6969")}, supported()), census{1, 1})
+	_, err := openAll(plan([]Addr{addr("udp 192.0.2.1:6969")}, supported()), census{1, 1}, nil)
 	if err == nil || err.Error() != "listen udp 192.0.2.1:6969: cannot assign requested address" {
 		t.Errorf("got error %v", err)
 	}
-	if _, err := openAll(plan([]Addr{addr("udp [fe80::1%nosuchif]:6969")}, supported()), census{1, 1}); err == nil {
+	if _, err := openAll(plan([]Addr{addr("udp [fe80::1%nosuchif]:6969")}, supported()), census{1, 1}, nil); err == nil {
 		t.Errorf("an unknown zone is taken")
 	}
 }

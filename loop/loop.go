@@ -91,6 +91,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tracker/loop/guard"
 	"tracker/proto"
 	"tracker/stats"
@@ -118,8 +120,11 @@ type Server struct {
 	udp         []*udpReactor
 	gnetUDP     []*gnetUDPReactor
 
+	keeper  *timekeeper
 	running sync.WaitGroup
-	once    sync.Once // for Stop
+	reading sync.WaitGroup // what a pause ends
+	paused  chan struct{}  // closed by Pause
+	once    sync.Once      // for Stop
 }
 
 // Run binds every address of cfg, calls cfg.Ready, starts to serve and returns.
@@ -142,7 +147,7 @@ func (s *Server) start() error {
 		closed: make(chan struct{}),
 	}
 	s.useIDs(newConnIDs(s.cfg.Now()))
-	keeper := newTimekeeper(s.cfg.Now, s.idClock, &s.clock, s.cfg.Store)
+	s.keeper = newTimekeeper(s.cfg.Now, s.idClock, &s.clock, s.cfg.Store)
 	s.openLedger()
 	s.guard = newGuard(s.cfg.Rates)
 
@@ -150,12 +155,16 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	bindings, reactors := plan(s.cfg.Listen, supported()), s.cfg.census()
+	bindings, shares, err := s.planSockets()
+	if err != nil {
+		return err
+	}
+	reactors := s.cfg.census()
 	if reactors.fit(files, addrs(bindings)); reactors != s.cfg.census() {
 		s.cfg.Logf("a file limit of %d has room for %d TCP and %d UDP reactors only", files, reactors.tcp, reactors.udp)
 		s.cfg.TCPReactors, s.cfg.UDPReactors = reactors.tcp, reactors.udp
 	}
-	if s.listeners, err = openAll(bindings, reactors); err != nil {
+	if s.listeners, err = openAll(bindings, reactors, shares); err != nil {
 		return err
 	}
 	if err := s.makeReactors(); err != nil {
@@ -175,23 +184,40 @@ func (s *Server) start() error {
 	}
 	s.quota.limit = int64(limit)
 	if s.cfg.Ready != nil {
-		ids := s.ConnIDs()
-		if err := s.cfg.Ready(&ids); err != nil {
+		h := Heritage{IDs: s.ConnIDs()}
+		if err := s.cfg.Ready(&h); err != nil {
 			return err
 		}
-		s.useIDs(ids)
-		keeper.read()
+		s.inheritFrom(&h)
 	}
 	s.sayWhere()
 	close(s.barrier.serve)
-	for _, u := range s.udp {
-		s.running.Go(u.run)
-	}
+	s.read()
 	for range clerks {
 		s.running.Go(func() { s.desk.clerk(s.barrier.closed) })
 	}
-	s.running.Go(func() { s.keepTime(keeper) })
 	return nil
+}
+
+// planSockets returns what to listen on, and which of the sockets that are there
+// already each of that gets. The others are closed, which says a line.
+func (s *Server) planSockets() ([]binding, [][]inherited, error) {
+	have, err := inspectAll(s.cfg.Sockets)
+	if err != nil {
+		return nil, nil, err
+	}
+	bindings := planOf(have)
+	if len(s.cfg.Listen) > 0 || len(have) == 0 {
+		bindings = plan(s.cfg.listen(), supported())
+	}
+	shares, left := divide(bindings, have)
+	for _, b := range planOf(left) {
+		s.cfg.Logf("a socket of %v was handed to us, which is not in the configuration: not used", b)
+	}
+	for _, h := range left {
+		unix.Close(h.fd)
+	}
+	return bindings, shares, nil
 }
 
 // useIDs makes connection ids from now on those of ids. Nobody reads it yet.
@@ -242,15 +268,17 @@ func (s *Server) makeReactors() error {
 			var err error
 			switch {
 			case l.addr.Network == "tcp":
-				err = s.addTCP(i, l, fd)
+				err = s.addTCP(i%s.cfg.TCPReactors, l, fd)
 			case s.cfg.UDP == TransportGnet:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
-				u := s.gnetUDPReactor(i)
+				u := s.gnetUDPReactor(i % s.cfg.UDPReactors)
 				s.watch(u.reactor, l, fd)
 				err = u.add(l, fd)
 			default:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
-				err = s.addUDPReactor(l, fd)
+				if err = unix.SetNonblock(fd, false); err == nil { // an inherited one may be
+					err = s.addUDPReactor(l, fd)
+				}
 			}
 			if err != nil {
 				return &ListenError{l.addr, err}
@@ -341,7 +369,7 @@ func (s *Server) newReactor() *reactor {
 
 // prepare connects an engine with the server.
 func (s *Server) prepare(e *engine) {
-	e.barrier = &s.barrier
+	e.barrier, e.brake = &s.barrier, newBrake()
 	e.logf = s.cfg.Logf
 	e.restarts = func() { s.ledger.own.Inc(stats.EngineRestarts, stats.V4) }
 }
@@ -365,8 +393,8 @@ func (s *Server) boot() (int, error) {
 }
 
 // keepTime sets the clock, sweeps the store and closes idle connections, until
-// Stop.
-func (s *Server) keepTime(k *timekeeper) {
+// Stop or Pause.
+func (s *Server) keepTime(paused <-chan struct{}) {
 	closeEvery := s.cfg.closeEvery()
 	closed := s.cfg.Now()
 	timer := time.NewTimer(0)
@@ -375,9 +403,11 @@ func (s *Server) keepTime(k *timekeeper) {
 		select {
 		case <-s.barrier.closed:
 			return
+		case <-paused:
+			return
 		case <-timer.C:
 		}
-		pause := k.step()
+		pause := s.keeper.step()
 		if now := s.cfg.Now(); now-closed >= closeEvery {
 			closed = now
 			s.cfg.Store.Trim()
@@ -416,6 +446,7 @@ func (s *Server) Stop() {
 			u.stop()
 		}
 		s.running.Wait()
+		s.reading.Wait()
 		for _, u := range s.udp {
 			u.close()
 		}

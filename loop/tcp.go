@@ -23,6 +23,16 @@ type tcpTransport interface {
 	stop()
 	// closeIdle has connections closed whose time is over.
 	closeIdle()
+	// halt returns when the transport has stopped to accept and to read, until
+	// resume.
+	halt()
+	resume()
+	// connections returns those there are, in a pause, if they can be handed
+	// to another process.
+	connections() []Conn
+	// adopt goes on with a connection of another process, before run serves.
+	// It reports false if that cannot be; then the descriptor is the caller's.
+	adopt(c *Conn) bool
 }
 
 // A link is a transport's side of a connection.

@@ -36,6 +36,7 @@ type epollReactor struct {
 	shared atomic.Pointer[epoll] // the same for those who wake us; nil until run has it
 	chores atomic.Bool           // somebody woke us
 	paused atomic.Bool           // a door is
+	brake  brake
 
 	doors  []door
 	links  []*epollLink // by descriptor; nil where there never was one
@@ -53,7 +54,7 @@ type door struct {
 }
 
 func newEpollReactor(t *tcpReactor, b *barrier, logf func(format string, args ...any)) tcpTransport {
-	return &epollReactor{tcpReactor: t, barrier: b, logf: logf, in: make([]byte, readBuffer)}
+	return &epollReactor{tcpReactor: t, barrier: b, logf: logf, brake: newBrake(), in: make([]byte, readBuffer)}
 }
 
 // add implements [tcpTransport].
@@ -83,6 +84,7 @@ func (r *epollReactor) run() {
 		if r.chores.Swap(false) {
 			r.doChores()
 		}
+		r.brake.hold(r.barrier.closed)
 	}
 }
 
@@ -112,6 +114,39 @@ func (r *epollReactor) closeIdle() {
 	if r.open.Load() > 0 || r.paused.Load() {
 		r.wake()
 	}
+}
+
+// halt implements [tcpTransport].
+func (r *epollReactor) halt() {
+	r.brake.put()
+	r.wake()
+	r.brake.wait()
+}
+
+// resume implements [tcpTransport].
+func (r *epollReactor) resume() { r.brake.release() }
+
+// connections implements [tcpTransport].
+func (r *epollReactor) connections() (all []Conn) {
+	for c := r.conns.first; c != nil; c = c.next {
+		k := c.link.(*epollLink)
+		all = append(all, Conn{
+			FD: k.fd, Src: c.src, Proxied: c.proxied, Draining: c.draining, Waiting: c.unsent, Parting: c.parting,
+			Deaf: k.deaf, Partial: c.partial, Unsent: k.unsent,
+		})
+	}
+	return all
+}
+
+// adopt implements [tcpTransport].
+func (r *epollReactor) adopt(c *Conn) bool {
+	k := r.link(c.FD)
+	if k.conn = r.adopted(k, c); k.conn == nil {
+		return false
+	}
+	k.deaf, k.unsent = c.Deaf, c.Unsent
+	k.watch()
+	return true
 }
 
 // wake has run look at what there is to do besides serving.

@@ -66,6 +66,13 @@ func (r *gnetTCPReactor) closeIdle() {
 	}
 }
 
+// connections implements [tcpTransport]. gnet gives none away: they are closed
+// when its event loop ends, in a pause.
+func (r *gnetTCPReactor) connections() []Conn { return nil }
+
+// adopt implements [tcpTransport]. gnet takes none but those it has accepted.
+func (r *gnetTCPReactor) adopt(*Conn) bool { return false }
+
 // closeOverdue closes connections whose time is over, and those that only
 // waited for their answer to leave: gnet does not tell when it has. It runs on
 // the event loop.

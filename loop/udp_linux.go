@@ -44,7 +44,7 @@ type batch struct {
 
 // A udpReactor answers what comes to one UDP socket, up to [batchLen]
 // datagrams with two system calls. It belongs to the goroutine in run; only
-// stop may be called by another.
+// wake may be called by another.
 type udpReactor struct {
 	*reactor
 	fd    int
@@ -109,6 +109,9 @@ func (u *udpReactor) run() {
 // wake ends run when it has answered what it has taken. The socket remains as
 // it is, with what is waiting there.
 func (u *udpReactor) wake() { u.bell.ring() }
+
+// rest undoes wake, so that run may be called again.
+func (u *udpReactor) rest() { _ = u.bell.epoll.rest() } // fails only when it is closed
 
 // close releases what the reactor has beside the socket, after run.
 func (u *udpReactor) close() { u.bell.close() }

@@ -14,6 +14,8 @@ func newUDPReactor(*reactor, *listener, int) (*udpReactor, error) {
 	return nil, errors.New("no batches of datagrams on this system")
 }
 
-func (*udpReactor) run()   {}
+func (*udpReactor) run()  {}
+func (*udpReactor) rest() {}
+
 func (*udpReactor) wake()  {}
 func (*udpReactor) close() {}

@@ -1,0 +1,183 @@
+package loop
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tracker/stats"
+	"tracker/store"
+)
+
+// A Heritage is what a server goes on with of an earlier process, beside its
+// sockets and what its store holds.
+type Heritage struct {
+	IDs ConnIDs
+	// Clock is that of the store, if the store is that process's.
+	Clock *StoreClock
+	// Conns are open connections. The server owns their descriptors.
+	Conns []Conn
+}
+
+// A StoreClock is where a store is in time: the minute it was told of last, when
+// minute 0 began by the clock of the machine, and whether the sweep of that
+// minute is under way.
+type StoreClock struct {
+	Minute   store.Minute
+	Base     time.Duration
+	Sweeping bool
+}
+
+// A Conn is a TCP connection between two reads, with all that is known of it.
+type Conn struct {
+	FD       int
+	Src      netip.AddrPort
+	Proxied  bool   // a PROXY header has to come first
+	Draining bool   // answered for the last time; input is thrown away
+	Waiting  bool   // and it closes when all of Unsent is on its way
+	Parting  bool   // what was written is the last
+	Deaf     bool   // the client has nothing more to say, and still waits
+	Partial  []byte // of a request or PROXY header
+	Unsent   []byte // of answers
+}
+
+// Pause has the server read nothing any more, neither datagrams nor connections
+// nor requests. When it returns, all that was read has been answered, except
+// that long answers go on, and nobody uses the store but for those. What
+// arrives waits in the sockets, for Resume or for another process. Pause and
+// Resume are called in turn, after Run and not after Stop.
+func (s *Server) Pause() {
+	close(s.paused)
+	for _, u := range s.udp {
+		u.wake()
+	}
+	for _, t := range s.transports() {
+		t.halt()
+	}
+	s.reading.Wait()
+}
+
+// Resume goes on after Pause.
+func (s *Server) Resume() {
+	s.read()
+	for _, t := range s.transports() {
+		t.resume()
+	}
+}
+
+// A pauser is a transport with a goroutine of its own.
+type pauser interface {
+	halt()
+	resume()
+}
+
+// transports returns those.
+func (s *Server) transports() (all []pauser) {
+	for _, t := range s.tcp {
+		all = append(all, t)
+	}
+	for _, u := range s.gnetUDP {
+		all = append(all, u)
+	}
+	return all
+}
+
+// read starts what Pause ends: batches of datagrams and the time.
+func (s *Server) read() {
+	s.paused = make(chan struct{})
+	for _, u := range s.udp {
+		u.rest()
+		s.reading.Go(u.run)
+	}
+	paused := s.paused
+	s.reading.Go(func() { s.keepTime(paused) })
+}
+
+// Heritage returns what the server has for another process to go on with. It
+// must be paused. The descriptors stay the server's, and what is in memory is
+// valid until it resumes.
+func (s *Server) Heritage() *Heritage {
+	h := &Heritage{
+		IDs:   s.ConnIDs(),
+		Clock: &StoreClock{Minute: s.Minute(), Base: s.keeper.base, Sweeping: s.keeper.sweeping},
+	}
+	for _, t := range s.tcp {
+		h.Conns = append(h.Conns, t.connections()...)
+	}
+	return h
+}
+
+// inheritFrom goes on with h, before anything is served.
+func (s *Server) inheritFrom(h *Heritage) {
+	s.useIDs(h.IDs)
+	if c := h.Clock; c != nil {
+		s.clock.minute.Store(uint32(c.Minute))
+		s.keeper.base, s.keeper.sweeping = c.Base, c.Sweeping
+	}
+	s.keeper.read()
+	if len(s.tcp) == 0 {
+		return
+	}
+	for i := range h.Conns {
+		if c := &h.Conns[i]; !s.tcp[i%len(s.tcp)].adopt(c) {
+			unix.Close(c.FD)
+		}
+	}
+}
+
+// Busy returns how many long answers are being written or waited for.
+func (s *Server) Busy() int { return s.desk.busyWith() }
+
+// A brake has a goroutine wait where it says, until it may go on.
+type brake struct {
+	on   chan struct{} // holds one while the brake is on
+	held chan struct{}
+	free chan struct{}
+}
+
+func newBrake() brake { return brake{make(chan struct{}, 1), make(chan struct{}), make(chan struct{})} }
+
+// put puts the brake on; hold is about to be called. wait waits for that.
+func (b *brake) put()  { b.on <- struct{}{} }
+func (b *brake) wait() { <-b.held }
+
+// isOn reports whether the brake is on.
+func (b *brake) isOn() bool { return len(b.on) > 0 }
+
+// hold waits while the brake is on, or until closed.
+func (b *brake) hold(closed <-chan struct{}) {
+	if !b.isOn() {
+		return
+	}
+	select {
+	case b.held <- struct{}{}:
+	case <-closed:
+		return
+	}
+	select {
+	case <-b.free:
+	case <-closed:
+	}
+}
+
+// release lets the goroutine go on that waits in hold.
+func (b *brake) release() { <-b.on; b.free <- struct{}{} }
+
+// adopted makes c, which is to be served through l, a connection of t. It
+// returns nil if there is no room.
+func (t *tcpReactor) adopted(l link, c *Conn) *conn {
+	if !t.quota.take() {
+		t.stats.Inc(stats.TCPRefused, familyOf(c.Src.Addr()))
+		return nil
+	}
+	t.open.Add(1)
+	k := t.conns.add()
+	k.link, k.src, k.proxied, k.draining, k.parting = l, c.Src, c.Proxied, c.Draining, c.Parting
+	t.requests.keep(k, c.Partial)
+	t.extend(k)
+	if c.Waiting {
+		t.partLater(k)
+	}
+	return k
+}

@@ -1,0 +1,226 @@
+package loop
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tracker/proto"
+	"tracker/stats"
+	"tracker/store"
+)
+
+// TestPause has requests arrive while a server is paused. Nobody reads them, and
+// all are answered when it goes on, also the second time.
+func TestPause(t *testing.T) {
+	transports(t, func(t *testing.T, tr Transport) {
+		s := serveTest(t, Config{UDP: tr, TCP: tr})
+		for range 2 {
+			s.Pause()
+			before := s.Totals()
+			var clients []net.Conn
+			for _, a := range s.Addrs() {
+				c := dialTest(t, a.Network, a.AddrPort.String())
+				request := []byte(dont)
+				if a.Network == "udp" {
+					request = udpRequest(proto.ConnIDMagic, 0, 99)
+				}
+				if _, err := c.Write(request); err != nil {
+					t.Fatal(err)
+				}
+				clients = append(clients, c)
+			}
+			if s.Totals() != before {
+				t.Error("something was read in a pause")
+			}
+			s.Resume()
+			for _, c := range clients {
+				if n, err := c.Read(make([]byte, 2048)); n == 0 || err != nil {
+					t.Errorf("%v: %d bytes, %v", c.RemoteAddr(), n, err)
+				}
+			}
+		}
+		s.Pause() // and is stopped like this
+	})
+}
+
+// dupAll returns other descriptors for fds.
+func dupAll(t *testing.T, fds []int) (all []int) {
+	t.Helper()
+	for _, fd := range fds {
+		d, err := dup(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// succeed runs a server in the place of s, which is paused, and stops s.
+func succeed(t *testing.T, s *Server, cfg Config) *Server {
+	t.Helper()
+	h := s.Heritage()
+	for i := range h.Conns {
+		c := &h.Conns[i]
+		c.FD = dupAll(t, []int{c.FD})[0]
+		c.Partial, c.Unsent = slices.Clone(c.Partial), slices.Clone(c.Unsent)
+	}
+	cfg.Sockets, cfg.Store = dupAll(t, s.Descriptors()), s.cfg.Store
+	cfg.Ready = func(to *Heritage) error { *to = *h; return nil }
+	next := serveTest(t, cfg)
+	s.Stop()
+	return next
+}
+
+// TestSuccessor puts one server in the place of another, with other numbers of
+// reactors, while datagrams wait and connections are in every state.
+func TestSuccessor(t *testing.T) {
+	for _, tt := range []struct{ before, after int }{{1, 1}, {1, 3}, {3, 1}, {2, 2}} {
+		t.Run(fmt.Sprintf("%d to %d", tt.before, tt.after), func(t *testing.T) {
+			s := serveTest(t, Config{TCPReactors: tt.before, UDPReactors: tt.before, Store: store.New(store.Options{})})
+			addrs := s.Addrs()
+			var idle, half []net.Conn
+			ids := map[string]uint64{}
+			for _, a := range addrs {
+				if a.Network == "udp" {
+					ids[a.AddrPort.String()] = uint64(connect(t, dialTest(t, "udp", a.AddrPort.String())))
+					continue
+				}
+				for range 4 {
+					c := dialTest(t, "tcp", a.AddrPort.String())
+					io.WriteString(c, keep)
+					readResponse(t, bufio.NewReader(c))
+					idle = append(idle, c)
+					c = dialTest(t, "tcp", a.AddrPort.String())
+					io.WriteString(c, keep+dont[:20])
+					readResponse(t, bufio.NewReader(c))
+					half = append(half, c)
+				}
+			}
+			s.waitFor(t, stats.TCPAccepts, uint64(len(idle)+len(half)))
+			s.Pause()
+			var udp []net.Conn
+			for to, id := range ids {
+				for range 20 { // from as many ports, so that all sockets get some
+					c := dialTest(t, "udp", to)
+					if _, err := c.Write(udpScrapeRequest(proto.ConnID(id), 'a')); err != nil {
+						t.Fatal(err)
+					}
+					udp = append(udp, c)
+				}
+			}
+			for i := range idle {
+				io.WriteString(idle[i], keep)
+				io.WriteString(half[i], dont[20:])
+			}
+			next := succeed(t, s, Config{Listen: addrs, TCPReactors: tt.after, UDPReactors: tt.after})
+			if got := next.Addrs(); !slices.Equal(got, addrs) {
+				t.Errorf("it listens on %v, want %v", got, addrs)
+			}
+			for _, c := range udp {
+				if n, err := c.Read(make([]byte, 2048)); n != 8+12 || err != nil {
+					t.Errorf("udp %v: %d bytes, %v", c.RemoteAddr(), n, err)
+				}
+			}
+			for i := range idle {
+				readResponse(t, bufio.NewReader(idle[i]))
+				r := bufio.NewReader(half[i])
+				readResponse(t, r)
+				readEnd(t, r)
+			}
+		})
+	}
+}
+
+// TestSuccessorElsewhere changes what is listened on: an address goes, another
+// comes, a port that the system chose stays.
+func TestSuccessorElsewhere(t *testing.T) {
+	s := serveTest(t, Config{Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0"), addr("udp 127.0.0.2:0")}})
+	stays, goes := s.Addrs()[1], s.Addrs()[2]
+	s.Pause()
+	var said []string
+	next := succeed(t, s, Config{
+		Listen: []Addr{addr("udp 127.0.0.1:0"), addr("tcp 127.0.0.2:0")},
+		Logf:   func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) },
+	})
+	if got := next.Addrs(); got[0] != stays || got[1].AddrPort.Port() == 0 {
+		t.Errorf("it listens on %v, before on %v", got, stays)
+	}
+	if n := strings.Count(strings.Join(said, "\n"), "which is not in the configuration: not used"); n != 2 {
+		t.Errorf("it says %q", said)
+	}
+	c := dialTest(t, "udp", goes.AddrPort.String())
+	c.Write([]byte("x"))
+	if _, err := c.Read(make([]byte, 10)); err == nil {
+		t.Error("somebody listens on an address that is gone")
+	}
+}
+
+// TestInspect refuses descriptors that are not what a tracker can use.
+func TestInspect(t *testing.T) {
+	open := func(family, kind int) int {
+		fd, err := socket(family, kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	bound := func(fd int) int {
+		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	connected := bound(open(unix.AF_INET, unix.SOCK_DGRAM))
+	if err := unix.Connect(connected, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 9}); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		fd   int
+		want error
+	}{
+		"unix":      {open(unix.AF_UNIX, unix.SOCK_STREAM), errNotIP},
+		"deaf":      {bound(open(unix.AF_INET, unix.SOCK_STREAM)), errDeaf},
+		"unbound":   {open(unix.AF_INET6, unix.SOCK_DGRAM), errNoPort},
+		"connected": {connected, errIsConnected},
+		"closed":    {1 << 20, unix.EBADF},
+		"good":      {bound(open(unix.AF_INET, unix.SOCK_DGRAM)), nil},
+	} {
+		if _, err := inspect(tt.fd); err != tt.want {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
+// TestListensOnSockets runs a server that is told of no address, but given
+// sockets: it listens on those.
+func TestListensOnSockets(t *testing.T) {
+	all := openTest(t, []Addr{addr("tcp [::]:0"), addr("udp 127.0.0.1:0")}, 1)
+	s, err := Run(Config{Sockets: dupAll(t, []int{all[0].fds[0], all[1].fds[0]}), Store: store.New(store.Options{}), UDPReactors: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	for i, l := range s.listeners {
+		if l.String() != all[i].String() {
+			t.Errorf("it listens on %v, want %v", l, all[i])
+		}
+	}
+	for range 20 {
+		connect(t, dialTest(t, "udp", s.Addrs()[1].AddrPort.String()))
+	}
+	port := s.Addrs()[0].AddrPort.Port()
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		c := dialTest(t, "tcp", fmt.Sprintf("%s:%d", host, port))
+		io.WriteString(c, dont)
+		readResponse(t, bufio.NewReader(c))
+	}
+}
