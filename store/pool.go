@@ -18,16 +18,20 @@ type pool struct {
 	n      uint32 // items in use, at most maxItems
 	high   uint32 // most items in use since the last trim
 	chunks [][]byte
+	mem    *arena
 }
 
 // maxItems is how many items a pool may have: a ref has 27 bits for them.
 const maxItems = 1<<refBits - 1
 
-// init makes p an empty pool of items of size bytes.
-func (p *pool) init(size int) {
-	p.size = size
+// init makes p an empty pool of items of size bytes in mem.
+func (p *pool) init(size int, mem *arena) {
+	p.size, p.mem = size, mem
 	p.shift = uint8(bits.Len(uint(chunkLen / size)))
 }
+
+// chunkBytes returns the length of a chunk.
+func (p *pool) chunkBytes() int { return roundToPage(p.size << p.shift) }
 
 // at returns item i. It is valid until the next add or remove.
 func (p *pool) at(i uint32) []byte {
@@ -38,7 +42,7 @@ func (p *pool) at(i uint32) []byte {
 // add appends an item with arbitrary contents and returns its number.
 func (p *pool) add() uint32 {
 	if int(p.n>>p.shift) == len(p.chunks) {
-		p.chunks = append(p.chunks, mapMemory(roundToPage(p.size<<p.shift)))
+		p.chunks = append(p.chunks, p.mem.mapMemory(p.chunkBytes()))
 	}
 	p.n++
 	p.high = max(p.high, p.n)
@@ -71,7 +75,7 @@ func (p *pool) trim() {
 	p.high = p.n
 	used := int((p.n + 1<<p.shift - 1) >> p.shift)
 	for i := max(used, 1); i < len(p.chunks); i++ {
-		unmapMemory(p.chunks[i])
+		p.mem.unmapMemory(p.chunks[i])
 		p.chunks[i] = nil
 	}
 	p.chunks = p.chunks[:max(used, 1)]
@@ -80,7 +84,7 @@ func (p *pool) trim() {
 	left := roundToPage((int(p.n) - begin<<p.shift) * p.size)
 	was := roundToPage(min((int(high)-begin<<p.shift)*p.size, len(chunk)))
 	if left < was {
-		dropPages(chunk[left:was])
+		p.mem.dropPages(chunk[left:was])
 	}
 }
 

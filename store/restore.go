@@ -196,18 +196,18 @@ func (s *Store) clear() {
 		sh.tab, sh.records, sh.blocks = table{}, [len(recordClasses)]pool{}, [blockClasses]pool{}
 		sh.swarms, sh.freeSwarms, sh.sweep = nil, nil, sweeper{}
 		sh.seeders, sh.leechers = 0, 0
-		sh.init(sh.secret, sh.scratch, sh.expire)
+		sh.init(sh.secret, sh.scratch, s.mem, sh.expire)
 		sh.Unlock()
 	}
 }
 
 // release unmaps all memory of the shard, which is unusable then.
 func (sh *shard) release() {
-	unmapWords(sh.tab.slots)
+	sh.tab.mem.unmapWords(sh.tab.slots)
 	for _, pools := range [...][]pool{sh.records[:], sh.blocks[:]} {
 		for i := range pools {
 			for _, c := range pools[i].chunks {
-				unmapMemory(c)
+				pools[i].mem.unmapMemory(c)
 			}
 		}
 	}

@@ -68,15 +68,22 @@ type scratch struct {
 	wire, stamps []byte
 }
 
-func (sh *shard) init(s *secrets, sc *scratch, expire Minute) {
+// init makes sh an empty shard.
+func (sh *shard) init(s *secrets, sc *scratch, mem *arena, expire Minute) {
+	sh.begin(s, sc, mem, expire)
+	sh.tab.resize(minTableLen)
+}
+
+// begin does what comes before there is a table.
+func (sh *shard) begin(s *secrets, sc *scratch, mem *arena, expire Minute) {
 	sh.secret, sh.scratch, sh.expire = s, sc, expire
 	for class := 1; class < len(recordClasses); class++ {
-		sh.records[class].init(recordPeers + 7*recordClasses[class])
+		sh.records[class].init(recordPeers+7*recordClasses[class], mem)
 	}
 	for class := range sh.blocks {
-		sh.blocks[class].init(blockOwner + (class+1)*blockUnit)
+		sh.blocks[class].init(blockOwner+(class+1)*blockUnit, mem)
 	}
-	sh.tab.resize(minTableLen)
+	sh.tab.mem = mem
 }
 
 // advance returns now, or the latest minute the shard was told of if that is

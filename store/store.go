@@ -52,6 +52,8 @@
 // process, with other secrets and at another minute, while announces go on. The
 // format is told in snapshot.go.
 //
+// Or another process goes on with the memory itself; see adopt.go.
+//
 // # Locks
 //
 // A call holds one shard's lock, and under it at most that of the scratch
@@ -114,13 +116,19 @@ func (a *Answer) found(stamp byte, now Minute) {
 
 // Options say how large and how lasting a store is.
 type Options struct {
-	// Shards is the number of shards, a power of two up to 256. 0 means 8
+	// Shards is the number of shards, a power of two up to maxShards. 0 means 8
 	// for every CPU.
 	Shards int
 	// Expire is for how long a peer is remembered that is not heard of,
 	// MinExpire to MaxExpire minutes. 0 means DefaultExpire.
 	Expire Minute
+	// Shared keeps everything in memory that another process can go on with,
+	// if the system has that. See [Store.Adopt].
+	Shared bool
 }
+
+// maxShards is the most shards of a store.
+const maxShards = 256
 
 // Store remembers who is in which swarm. Its methods may be called by several
 // goroutines at once, except SweepStep.
@@ -130,6 +138,7 @@ type Store struct {
 	shift   uint8 // hash >> shift is the shard
 	scratch scratch
 	swept   int // shards that this sweep is through with
+	mem     *arena
 }
 
 // secrets make it impossible to choose infohashes or addresses that meet in
@@ -142,7 +151,7 @@ type secrets struct {
 // New returns an empty store. It panics if the system has no random numbers.
 func New(o Options) *Store {
 	if o.Shards == 0 {
-		for o.Shards = 8; o.Shards < 8*runtime.GOMAXPROCS(0) && o.Shards < 256; {
+		for o.Shards = 8; o.Shards < 8*runtime.GOMAXPROCS(0) && o.Shards < maxShards; {
 			o.Shards *= 2
 		}
 	}
@@ -150,9 +159,10 @@ func New(o Options) *Store {
 		o.Expire = DefaultExpire
 	}
 	o.Expire = max(MinExpire, min(o.Expire, MaxExpire))
-	s := &Store{shards: make([]shard, o.Shards), shift: 64}
-	for n := o.Shards; n > 1; n /= 2 {
-		s.shift--
+	s := &Store{}
+	s.divide(o.Shards)
+	if o.Shared {
+		s.mem = newArena()
 	}
 	var seed [24]byte
 	mustRead(s.secret.torrent[:])
@@ -161,13 +171,21 @@ func New(o Options) *Store {
 		s.secret.peer[i] = binary.LittleEndian.Uint64(seed[8*i:])
 	}
 	for i := range s.shards {
-		s.shards[i].init(&s.secret, &s.scratch, o.Expire)
+		s.shards[i].init(&s.secret, &s.scratch, s.mem, o.Expire)
 	}
 	return s
 }
 
 // Expire returns for how long a peer is remembered that is not heard of.
 func (s *Store) Expire() Minute { return s.shards[0].expire }
+
+// divide gives s n shards, a power of two, that are not ready yet.
+func (s *Store) divide(n int) {
+	s.shards, s.shift = make([]shard, n), 64
+	for ; n > 1; n /= 2 {
+		s.shift--
+	}
+}
 
 func mustRead(b []byte) {
 	if _, err := rand.Read(b); err != nil {

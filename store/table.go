@@ -38,6 +38,7 @@ type table struct {
 	slots words
 	home  uint32 // how many slots the hashes are spread over
 	n     uint32 // slots taken
+	mem   *arena
 }
 
 // first returns the first slot to probe for hash.
@@ -122,13 +123,13 @@ func (t *table) trim() {
 func (t *table) resize(home uint32) {
 	old := t.slots
 	for tail := home/64 + 64; ; tail *= 2 {
-		t.slots, t.home = mapWords(int(home+tail)), home
+		t.slots, t.home = t.mem.mapWords(int(home+tail)), home
 		if t.refill(old) {
 			break
 		}
-		unmapWords(t.slots) // a run longer than the tail; never seen
+		t.mem.unmapWords(t.slots) // a run longer than the tail; never seen
 	}
-	unmapWords(old)
+	t.mem.unmapWords(old)
 }
 
 // refill puts the slots of old, which are in order, into the empty table. It

@@ -16,7 +16,7 @@ type tableModel map[uint32][]ref
 func runTable(t *testing.T, prog []byte) {
 	var tab table
 	tab.resize(minTableLen)
-	defer func() { unmapWords(tab.slots) }()
+	defer func() { tab.mem.unmapWords(tab.slots) }()
 	m := tableModel{}
 	next := ref(1)
 	for prog = prog[:min(len(prog), 900)]; len(prog) >= 3; prog = prog[3:] {

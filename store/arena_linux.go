@@ -1,0 +1,167 @@
+//go:build !purego
+
+package store
+
+import (
+	"errors"
+	"math"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// An arena is memory that another process can go on with: a file without a
+// name, of which pieces are mapped. It takes no more than private memory would,
+// since a page that nobody has written to is not there, and pages given back
+// are punched out of the file.
+//
+// A nil arena is private memory.
+type arena struct {
+	fd int
+
+	mu   sync.Mutex
+	next int64             // all pieces are before it
+	at   map[*byte]int64   // where each piece is
+	free map[int64][]int64 // by length, pieces given back
+}
+
+// arenaLen is the length of the file. It is an address, not memory: what is
+// given back is used again for pieces of its length only.
+const arenaLen = 1 << 40
+
+// newArena returns an empty arena, or nil if the system has none.
+func newArena() *arena {
+	var limit unix.Rlimit // of a file's length, past which there is a signal
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil || limit.Cur < math.MaxUint64>>1 {
+		return nil
+	}
+	fd, err := unix.MemfdCreate("store", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil
+	}
+	if err := unix.Ftruncate(fd, arenaLen); err != nil {
+		unix.Close(fd)
+		return nil
+	}
+	return openArena(fd)
+}
+
+// openArena returns an arena in a file that has no pieces in use yet.
+func openArena(fd int) *arena {
+	return &arena{fd: fd, at: map[*byte]int64{}, free: map[int64][]int64{}}
+}
+
+// file returns the descriptor, or -1 if memory is private.
+func (a *arena) file() int {
+	if a == nil {
+		return -1
+	}
+	return a.fd
+}
+
+// close closes the file. Its pieces have been unmapped.
+func (a *arena) close() {
+	if a != nil {
+		unix.Close(a.fd)
+	}
+}
+
+// mapMemory returns n bytes of zeroed memory, n being whole pages.
+func (a *arena) mapMemory(n int) []byte {
+	if a == nil {
+		return mapMemory(n)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	off := a.next
+	if free := a.free[int64(n)]; len(free) > 0 {
+		off = free[len(free)-1]
+		a.free[int64(n)] = free[:len(free)-1]
+	} else {
+		a.next += int64(n)
+	}
+	b, err := a.piece(off, n)
+	if err != nil {
+		panic("store: out of memory: " + err.Error())
+	}
+	return b
+}
+
+var errPiece = errors.New("store: a piece of memory lies outside of it")
+
+// piece maps n bytes at off. The caller holds the lock, or nobody else has a.
+func (a *arena) piece(off int64, n int) ([]byte, error) {
+	if off < 0 || n <= 0 || off%int64(pageLen) != 0 || n%pageLen != 0 || off > arenaLen-int64(n) {
+		return nil, errPiece
+	}
+	b, err := unix.Mmap(a.fd, off, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, err
+	}
+	avoidHugePages(b)
+	a.at[&b[0]] = off
+	a.next = max(a.next, off+int64(n))
+	return b, nil
+}
+
+// unmapMemory gives a piece back to the system.
+func (a *arena) unmapMemory(b []byte) {
+	if a == nil {
+		unmapMemory(b)
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	off := a.at[&b[0]]
+	delete(a.at, &b[0])
+	if unix.Madvise(b, unix.MADV_REMOVE) == nil { // or it would not be zero the next time
+		a.free[int64(len(b))] = append(a.free[int64(len(b))], off)
+	}
+	unmapMemory(b)
+}
+
+// dropPages tells the system that the contents of b, which are whole pages, are
+// no longer needed.
+func (a *arena) dropPages(b []byte) {
+	switch {
+	case a == nil:
+		dropPages(b)
+	case len(b) > 0:
+		_ = unix.Madvise(b, unix.MADV_REMOVE) // advice; without it the pages merely stay
+	}
+}
+
+// offset returns where a piece is in the file.
+func (a *arena) offset(b []byte) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at[&b[0]]
+}
+
+// mapWords returns n zeroed words.
+func (a *arena) mapWords(n int) words {
+	if a == nil {
+		return mapWords(n)
+	}
+	return wordsIn(a.mapMemory(roundToPage(8*n)), n)
+}
+
+// unmapWords gives w, which mapWords returned, back.
+func (a *arena) unmapWords(w words) {
+	switch {
+	case a == nil:
+		unmapWords(w)
+	case len(w) > 0:
+		a.unmapMemory(memoryOf(w))
+	}
+}
+
+// wordsIn returns the first n words of a piece, and memoryOf the piece of words.
+func wordsIn(b []byte, n int) words {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(b))), n)
+}
+
+func memoryOf(w words) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), roundToPage(8*len(w)))
+}
