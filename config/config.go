@@ -94,6 +94,9 @@ const (
 	MaxInterval     = 4600 * time.Second
 )
 
+// SocketOff is a Config.Socket that is none.
+const SocketOff = "off"
+
 // MaxStateInterval is the longest time between two snapshots. What is older is
 // of little use: nearly every peer in it has expired.
 const MaxStateInterval = 24 * time.Hour
@@ -184,6 +187,8 @@ type Config struct {
 	RedirectURL string // where GET / is sent; printable ASCII without blanks
 	StateLoad   string // text file of torrents and their downloads to load at start (-l)
 	Sandbox     bool   // give up system calls that are not needed
+	Replace     bool   // take the place of the tracker that runs
+	Socket      string // where a later one may ask to take ours: a path, SocketOff, or empty for a place of the system
 
 	StateFile     string        // snapshot of everything, read at start and written at the end; empty: none
 	StateInterval time.Duration // between two more of them, whole seconds, up to MaxStateInterval; 0: none
@@ -203,8 +208,13 @@ type Config struct {
 	// not do what it seems to say.
 	Warnings []string
 
-	given []place // of everything, in the order given
+	given   []place // of everything, in the order given
+	unnamed bool    // Listen is the default
 }
+
+// ListenDefault reports whether nothing was named to listen on, and Listen is
+// what that means.
+func (c *Config) ListenDefault() bool { return c.unnamed }
 
 // Where returns where one of the named keys or flags was given that value, as
 // errors say it, or "" if nowhere: then it is the default. It is for mistakes

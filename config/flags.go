@@ -8,7 +8,8 @@ import (
 
 // A flag is one row of the command line.
 type flag struct {
-	letter  byte
+	letter  byte   // 0: it has none
+	long    string // with two dashes, for what opentracker has no letter for; empty: none
 	arg     string // what follows, empty if nothing does
 	doc     string
 	def     string // the default, for the help text; empty: none worth naming
@@ -62,6 +63,10 @@ var flags = []flag{
 		allowed: allowedSource, set: func(p *parser, v string) error { return source(&p.cfg.Blacklist, v) },
 	},
 	{letter: 's', arg: "port", doc: "accepted and without effect: live sync is replaced by cluster.url in the config file", allowed: allowedPort, set: (*parser).setSync},
+	{
+		long: "replace", doc: "take the place of the tracker that runs, with its sockets, its peers and this configuration, and start anew if none does",
+		action: Run, set: func(p *parser, _ string) error { p.cfg.Replace = true; return nil },
+	},
 	{letter: 't', doc: "check the configuration, say OK or what is wrong, and exit", action: Check},
 	{letter: 'h', doc: "print this and exit", action: Help},
 	{letter: 'v', doc: "print the version and exit", action: Version},
@@ -104,6 +109,9 @@ Example:   tracker -i 127.0.0.1 -p 6969 -P 6969 -f tracker.conf -i 192.0.2.1 -p 
 
 // form returns the flag as it is written: -p port.
 func (f *flag) form() string {
+	if f.long != "" {
+		return "--" + f.long
+	}
 	if f.arg == "" {
 		return "-" + string(f.letter)
 	}
@@ -125,6 +133,12 @@ func (p *parser) commandLine(args []string) (Action, error) {
 		}
 		if len(arg) < 2 || arg[0] != '-' {
 			p.ignored(arg)
+			continue
+		}
+		if f := findLong(arg); f != nil {
+			if err := f.set(p, ""); err != nil {
+				return Run, err
+			}
 			continue
 		}
 		for letters := arg[1:]; letters != ""; {
@@ -159,16 +173,26 @@ func (p *parser) commandLine(args []string) (Action, error) {
 	return action, nil
 }
 
+// findLong returns the row of a word with two dashes, or nil.
+func findLong(arg string) *flag {
+	for i := range flags {
+		if flags[i].long != "" && arg == flags[i].form() {
+			return &flags[i]
+		}
+	}
+	return nil
+}
+
 // findFlag returns the row of a letter; arg is the word it came from.
 func findFlag(letter byte, arg string) (*flag, error) {
 	for i := range flags {
-		if flags[i].letter == letter {
+		if flags[i].letter == letter && letter != 0 {
 			return &flags[i], nil
 		}
 	}
 	msg := "unknown flag"
 	if strings.HasPrefix(arg, "--") {
-		msg += "; flags have one letter and one dash"
+		msg += "; but for --replace, flags have one letter and one dash"
 	}
 	return nil, &Error{place: place{name: arg}, msg: msg, Usage: true}
 }

@@ -33,6 +33,9 @@ var commandLines = []string{
 	"-p 80 -- -w list",
 	"- -p 80",
 	"-w -b",
+	"--replace",
+	"-p 80 --replace -f conf",
+	"-t --replace",
 
 	"-p abc",
 	"-p 99999",
@@ -46,6 +49,7 @@ var commandLines = []string{
 	"-tz",
 	"-?",
 	"--help",
+	"--replac",
 	"-i bogus",
 	"-i 192.0.2.1:80",
 	"-A bogus",
@@ -89,14 +93,14 @@ func words(line string) []string {
 // TestFlags prints what comes of each command line.
 func TestFlags(t *testing.T) {
 	var b strings.Builder
-	seen := make(map[byte]bool)
+	seen := make(map[string]bool)
 	for _, line := range commandLines {
 		args := words(line)
 		c, action, err := Parse(args, Env{ReadFile: files})
 		fmt.Fprintf(&b, "tracker %s\n%s", strings.Trim(fmt.Sprintf("%q", line), `"`), outcome(c, action, err))
 		for _, w := range args {
 			if len(w) > 1 && w[0] == '-' {
-				seen[w[1]] = true
+				seen[w[:2]], seen[w] = true, true
 			}
 		}
 		if e, ok := errors.AsType[*Error](err); ok && e.Usage {
@@ -107,8 +111,8 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	for _, f := range flags {
-		if !seen[f.letter] {
-			t.Errorf("-%c is not tested", f.letter)
+		if name, _, _ := strings.Cut(f.form(), " "); !seen[name] {
+			t.Errorf("%s is not tested", name)
 		}
 	}
 	golden(t, "../testdata/config/flags.golden", b.String())

@@ -189,6 +189,15 @@ var keys = []key{
 		},
 	},
 	{
+		name: "tracker.socket", arg: "path", def: "none (/run/tracker-PORT.sock for root, else $XDG_RUNTIME_DIR/tracker-PORT.sock)",
+		allowed: "a path, or off",
+		doc: "Unix socket over which a tracker started with the flag --replace takes the place of this one: root and the user" +
+			" who started this one may. PORT is the first that is listened on. The socket is made before anything is given up." +
+			" With off there is none, and memory is not kept in a way that another process could go on with.",
+		sample: "/run/tracker.sock", kind: kindPath,
+		set: func(p *parser, v string) error { p.cfg.Socket = v; return nil },
+	},
+	{
 		name: "sandbox", arg: "on|off", def: "on", allowed: "on or off",
 		doc: "Once everything is open, give up all system calls but those a tracker needs (Linux, seccomp): no program can be" +
 			" run, no connection made, no file opened to write. Where the kernel or the CPU has no such thing, a line says so.",

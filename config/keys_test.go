@@ -40,6 +40,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"tracker.redirect_url":       {good: []string{"https://tracker.example/?a=b#c"}, bad: []string{"https://tracker.example/ # home", "http://müller.example/"}},
 	"tracker.interval":           {good: []string{"300", "4600"}, bad: []string{"299", "4601", "30m", "0"}},
 	"tracker.interval.adaptive":  {good: []string{"on", "off"}, bad: []string{"300-4600", "auto"}},
+	"tracker.socket":             {good: []string{"/run/tracker.sock", "off", "my socket"}, bad: []string{"\x7f", ""}},
 	"sandbox":                    {good: []string{"on", "off"}, bad: []string{"auto", "0", "seccomp"}},
 	"state.file":                 {good: []string{"/var/lib/tracker/state", "my state"}, bad: []string{"\x7f"}},
 	"state.interval":             {good: []string{"0", "10\nstate.file s", "86400", "600\nstate.interval 0"}, bad: []string{"86401", "-1", "10m"}},
@@ -126,7 +127,7 @@ func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
 		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstate.interval 60\n" +
 		"tracker.interval.adaptive on\nlimit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n"
-	c, _, err := Parse([]string{"-f", "x", "-l", "state"}, text(uncommented(example())+lines))
+	c, _, err := Parse([]string{"-f", "x", "-l", "state", "--replace"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,7 @@ func (p *parser) finish() error {
 	c := &p.cfg
 	if len(c.Listen) == 0 {
 		addr := netip.AddrPortFrom(p.bindIP(), DefaultPort)
+		c.unnamed = !p.ip.IsValid()
 		c.Listen = []Listen{{Proto: TCP, Addr: addr}, {Proto: UDP, Addr: addr}}
 	}
 	// An address blessed by -A alone restricts the statistics as well: who
