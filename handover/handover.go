@@ -1,0 +1,311 @@
+// Package handover carries what one process gives to another over a Unix
+// socket: messages, and with them open descriptors.
+//
+// # Who may come
+//
+// The socket is a file that only its owner may connect to, and each side asks
+// the system who is on the other: it has to be root, or who owns the socket.
+// What the file system says is not relied on alone, because some systems do not
+// look at the mode of a socket, and because a directory may be anybody's.
+//
+//	              the tracker that runs             the one that is started
+//	Listen  ─►    before root is given up
+//	Accept  ─►    a Peer, or it is sent away        Dial ─► a Peer, or an error
+//	              Send, Receive                     Receive, Send
+//
+// # Messages
+//
+// A message is a kind, up to [MaxMessage] bytes, and up to [MaxFiles]
+// descriptors. All numbers are little-endian:
+//
+//	0  length of the message  4
+//	4  kind                   4
+//	8  the message
+//
+// The descriptors travel with the first of those bytes, so it is known to which
+// message they belong. Whoever receives them owns them.
+//
+// # What it never does
+//
+// It waits for nobody longer than it is told. It removes no file that somebody
+// listens behind.
+package handover
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits of a message. The system takes at most 253 descriptors at once.
+const (
+	MaxMessage = 1 << 20
+	MaxFiles   = 200
+
+	headLen = 8
+)
+
+// Errors of Listen and Dial, and of Receive.
+var (
+	// ErrTaken says that somebody listens at the path.
+	ErrTaken = errors.New("another tracker has it")
+	// ErrNobody says that nobody listens at the path.
+	ErrNobody = errors.New("no tracker listens there")
+	// ErrStranger says that the other side is neither root nor the owner.
+	ErrStranger = errors.New("it belongs to another user")
+	// ErrMessage says that no message begins like what came.
+	ErrMessage = errors.New("that is not how a tracker speaks")
+
+	errNoSocket = errors.New("there is something that is no socket")
+)
+
+// dialLimit is how long connecting may take. A queue that is full means that
+// somebody is there.
+const dialLimit = 2 * time.Second
+
+// A Listener is where others may ask for our place.
+type Listener struct{ *net.UnixListener }
+
+// Listen listens at path, in the place of a file that nobody listens behind any
+// more. The error is [ErrTaken] or that of the system.
+func Listen(path string) (*Listener, error) {
+	if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() != fs.ModeSocket {
+		return nil, errNoSocket // connecting would be refused, too
+	}
+	switch c, err := net.DialTimeout("unix", path, dialLimit); {
+	case err == nil:
+		c.Close() // nothing was said
+		return nil, ErrTaken
+	case errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return nil, bare(err)
+	}
+	// A name of our own first: between being bound and being locked, a socket
+	// is for everybody, but nobody can connect before somebody listens.
+	next := fmt.Sprintf("%s.%d", path, os.Getpid())
+	_ = os.Remove(next) // of a process that had our number
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, err
+	}
+	unix.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close() // the listener has another descriptor
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: next}); err != nil {
+		return nil, err
+	}
+	if err = os.Chmod(next, 0o600); err == nil {
+		err = unix.Listen(fd, 8)
+	}
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		_ = os.Remove(next) // it would be there for ever
+		return nil, bare(err)
+	}
+	return listener(f)
+}
+
+// Inherit returns a listener that came from another process. The descriptor is
+// closed; the listener has its own.
+func Inherit(fd int) (*Listener, error) {
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close() // as above
+	return listener(f)
+}
+
+// listener returns a listener for what f is.
+func listener(f *os.File) (*Listener, error) {
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, bare(err)
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close() // nothing was done with it
+		return nil, syscall.ENOTSOCK
+	}
+	u.SetUnlinkOnClose(false) // it may be another process's by then
+	return &Listener{u}, nil
+}
+
+// FD returns the descriptor, which stays the listener's.
+func (l *Listener) FD() (fd int, err error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	err = raw.Control(func(of uintptr) { fd = int(of) })
+	return fd, err
+}
+
+// Accept waits for somebody who may come: root, or the user owner. Others are
+// sent away, and refused is told who they were.
+func (l *Listener) Accept(owner int, refused func(uid int)) (*Peer, error) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		uid, err := userOf(c)
+		if err == nil && (uid == 0 || uid == owner) {
+			return &Peer{conn: c}, nil
+		}
+		if err == nil {
+			refused(uid)
+		}
+		c.Close() // it gets no answer
+	}
+}
+
+// Dial connects to who listens at path, if that is root or the user that we
+// are. The error is [ErrNobody], [ErrStranger], or that of the system.
+func Dial(path string) (*Peer, error) {
+	c, err := net.DialTimeout("unix", path, dialLimit)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, ErrNobody
+	}
+	if err != nil {
+		return nil, bare(err)
+	}
+	u := c.(*net.UnixConn)
+	if uid, err := userOf(u); err != nil || uid != 0 && uid != os.Getuid() {
+		c.Close() // nothing was said
+		return nil, ErrStranger
+	}
+	return &Peer{conn: u}, nil
+}
+
+// bare returns err without what package net puts in front.
+func bare(err error) error {
+	if e, ok := errors.AsType[syscall.Errno](err); ok {
+		return e
+	}
+	return err
+}
+
+// userOf returns who is on the other side of c: who connected, or who listened.
+func userOf(c *net.UnixConn) (uid int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if control := raw.Control(func(fd uintptr) { uid, err = peerUser(int(fd)) }); control != nil {
+		return -1, control
+	}
+	return uid, err
+}
+
+// A Peer is the process on the other side. Send and Receive may be called by
+// one goroutine each.
+type Peer struct {
+	conn *net.UnixConn
+	head [headLen]byte
+	in   []byte
+}
+
+// A Message is what arrived. Body is valid until the next Receive.
+type Message struct {
+	Kind  uint32
+	Body  []byte
+	Files []int
+}
+
+// Limit bounds how long all that is sent and received from now on may take.
+func (p *Peer) Limit(d time.Duration) error {
+	return p.conn.SetDeadline(time.Now().Add(d))
+}
+
+// Close ends it.
+func (p *Peer) Close() { _ = p.conn.Close() }
+
+// Send sends a message. The descriptors stay the caller's.
+func (p *Peer) Send(kind uint32, body []byte, files ...int) error {
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, headLen+len(body)), uint32(len(body)))
+	b = append(binary.LittleEndian.AppendUint32(b, kind), body...)
+	var rights []byte
+	if len(files) > 0 {
+		rights = unix.UnixRights(files...)
+	}
+	n, _, err := p.conn.WriteMsgUnix(b, rights, nil)
+	if err == nil && n < len(b) {
+		_, err = p.conn.Write(b[n:])
+	}
+	return err
+}
+
+// Receive waits for a message.
+func (p *Peer) Receive() (Message, error) {
+	var m Message
+	rights := make([]byte, unix.CmsgSpace(4*MaxFiles))
+	for got := 0; got < headLen; {
+		n, oobn, _, _, err := p.conn.ReadMsgUnix(p.head[got:], rights)
+		if oobn > 0 {
+			files, bad := filesIn(rights[:oobn])
+			m.Files = append(m.Files, files...)
+			err = errors.Join(err, bad)
+		}
+		if err == nil && n == 0 {
+			err = io.EOF
+		}
+		if err != nil {
+			closeFiles(m.Files)
+			return Message{}, err
+		}
+		got += n
+	}
+	size := binary.LittleEndian.Uint32(p.head[:])
+	m.Kind = binary.LittleEndian.Uint32(p.head[4:])
+	if size > MaxMessage {
+		closeFiles(m.Files)
+		return Message{}, ErrMessage
+	}
+	if cap(p.in) < int(size) {
+		p.in = make([]byte, size)
+	}
+	m.Body = p.in[:size]
+	for got := 0; got < int(size); {
+		n, err := p.conn.Read(m.Body[got:])
+		if err != nil {
+			closeFiles(m.Files)
+			return Message{}, err
+		}
+		got += n
+	}
+	return m, nil
+}
+
+// filesIn returns the descriptors in a control message. Programs that we start,
+// if any, do not get them.
+func filesIn(rights []byte) (files []int, err error) {
+	messages, err := unix.ParseSocketControlMessage(rights)
+	if err != nil {
+		return nil, err
+	}
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			continue // something else
+		}
+		files = append(files, fds...)
+	}
+	for _, fd := range files {
+		unix.CloseOnExec(fd)
+	}
+	return files, nil
+}
+
+func closeFiles(files []int) {
+	for _, fd := range files {
+		unix.Close(fd)
+	}
+}
