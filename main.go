@@ -92,6 +92,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*cellError](err); ok {
 		return exitSystem
 	}
+	if _, ok := errors.AsType[*heirError](err); ok {
+		return exitSystem
+	}
 	return config.ExitCode
 }
 

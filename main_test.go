@@ -22,6 +22,12 @@ const asTracker = "TRACKER_TEST_AS_TRACKER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asTracker) != "" {
+		if os.Getenv(asOther) != "" {
+			shareMemory = false
+		}
+		if os.Getenv(asHasty) != "" {
+			helloLimit, readyLimit, takeLimit = time.Second/2, time.Second/2, time.Second/2
+		}
 		os.Exit(run(os.Args[1:]))
 	}
 	if os.Getenv(asPrisoner) != "" {
@@ -29,6 +35,13 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// Variables that make that tracker one whose memory means something else, or one
+// that does not wait for long.
+const (
+	asOther = "TRACKER_TEST_OTHER_MEMORY"
+	asHasty = "TRACKER_TEST_HASTY"
+)
 
 // asPrisoner is the one that makes it what prisoner is.
 const asPrisoner = "TRACKER_TEST_AS_PRISONER"

@@ -41,14 +41,7 @@ var errNoFile = errors.New("not a regular file")
 // of it is used. Whatever happens, the tracker serves.
 func (t *tracker) loadSnapshot(ids *loop.ConnIDs) {
 	s := t.state
-	if s.path == "" {
-		return
-	}
-	if err := s.open(); err != nil {
-		logf("snapshot %s: its folder cannot be written to: %v; NOTHING OUTLIVES A RESTART until user %d may create files there",
-			s.path, cause(err), os.Getuid())
-	}
-	if s.folder == nil {
+	if t.openState(); s.folder == nil {
 		return
 	}
 	f, from, err := s.read()
@@ -62,6 +55,18 @@ func (t *tracker) loadSnapshot(ids *loop.ConnIDs) {
 	}
 	if err != nil {
 		logf("snapshot %s: %v; %s; serving without it", s.path, cause(err), s.setAside(err))
+	}
+}
+
+// openState opens the folder of the state file, if there is to be one.
+func (t *tracker) openState() {
+	s := t.state
+	if s.path == "" {
+		return
+	}
+	if err := s.open(); err != nil {
+		logf("snapshot %s: its folder cannot be written to: %v; NOTHING OUTLIVES A RESTART until user %d may create files there",
+			s.path, cause(err), os.Getuid())
 	}
 }
 

@@ -29,17 +29,21 @@ func catchSignals() *signals {
 	return s
 }
 
-// obey does what signals say, until one says to end:
+// obey does what signals say, until one says to end, or another process has
+// taken our place, which it reports:
 //
 //	INT, TERM   end with exit code 0
 //	HUP         read the lists again, and nothing else
 //	USR1        log one line that sums up what there is
 //	USR2        write a snapshot, and log one line about it
-func (t *tracker) obey(s *signals) {
+func (t *tracker) obey() (replaced bool) {
+	s := t.signals
 	for {
 		select {
+		case <-t.door.replaced:
+			return true
 		case <-s.end:
-			return
+			return t.door.close()
 		case <-s.reread:
 			t.lists.Reload()
 		case <-s.summary:

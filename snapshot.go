@@ -30,6 +30,7 @@ type stateFile struct {
 
 	blocked bool            // FILE is not ours to replace
 	asked   chan struct{}   // somebody wants one now
+	end     func()          // ends writing them; or nil
 	ending  <-chan struct{} // closed when one under way is to be given up
 	said    string          // the trouble last complained of, "" if all was well
 }
@@ -78,10 +79,10 @@ func (s *stateFile) open() (err error) {
 }
 
 // keepSnapshots writes snapshots as often as configured, and when asked, until
-// the function it returns is called. One under way is given up then.
-func (t *tracker) keepSnapshots() (end func()) {
+// endSnapshots. One under way is given up then.
+func (t *tracker) keepSnapshots() {
 	if t.state.path == "" {
-		return func() {}
+		return
 	}
 	var tick <-chan time.Time
 	stop := func() {}
@@ -104,7 +105,15 @@ func (t *tracker) keepSnapshots() (end func()) {
 			}
 		}
 	}()
-	return func() { stop(); close(ending); <-ended; t.state.ending = nil }
+	t.state.end = func() { stop(); close(ending); <-ended; t.state.ending = nil }
+}
+
+// endSnapshots ends what keepSnapshots began.
+func (t *tracker) endSnapshots() {
+	if t.state.end != nil {
+		t.state.end()
+		t.state.end = nil
+	}
 }
 
 // askSnapshot has a snapshot written soon.

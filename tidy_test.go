@@ -28,7 +28,8 @@ const (
 // standard library. A package missing here may import none of ours and none of
 // others. Tests may import what they like.
 var arrows = map[string][]string{
-	".":                {"config", "loop", "proto", "stats", "store", "whitelist", xsys}, // proto: infohashes
+	".":                {"config", "handover", "loop", "proto", "stats", "store", "whitelist", xsys}, // proto: infohashes
+	"handover":         {xsys},
 	"loop":             {"loop/guard", "proto", "stats", "store", "whitelist", gnet, xsys},
 	"loop/guard":       {siphash}, // of addresses
 	"store":            {"proto", xxhash, xsys},
@@ -125,6 +126,7 @@ func TestArrows(t *testing.T) {
 // peers or connection ids depend on comes of it. Everywhere else a step of it
 // would change something: use the clock of package loop.
 var wallClock = map[string]string{
+	"handover/handover.go":   "deadlines of Go's poller, which is monotonic",
 	"loop/clock_other.go":    "only differences are used, and Go takes those from the monotonic clock",
 	"loop/config.go":         "a state dump has wall time in it",
 	"loop/desk.go":           "deadlines of Go's poller, which is monotonic",
@@ -134,6 +136,8 @@ var wallClock = map[string]string{
 	"whitelist/fifo.go":      "a deadline of Go's poller, which is monotonic",
 	"whitelist/source.go":    "a file's time is wall time",
 	"whitelist/watch.go":     "a difference, for pauses",
+	"replace.go":             "differences",
+	"replace_heir.go":        "a difference",
 	"tracker.go":             "uptime, a difference",
 	"signals.go":             "the same",
 	"restore.go":             "a snapshot has wall time in it; what it cannot be is not believed",

@@ -22,6 +22,9 @@ type tracker struct {
 	options whitelist.Options
 	counts  *countsFile
 	state   *stateFile
+	signals *signals
+	door    *door
+	heir    *heir            // while we take another's place
 	lists   *whitelist.Lists // nil until the cell is entered, and if there are none
 	store   *store.Store
 	server  *loop.Server
@@ -35,25 +38,52 @@ type tracker struct {
 // now on, what may be read again later: lists, FIFOs, and state; then the
 // sandbox. Nothing is read from a socket before all of it has been done. At the
 // end, what was read is answered before the last snapshot is written.
+//
+// If the place of another tracker is to be taken, its sockets come before ours,
+// and what it knows takes the place of state files.
 func (t *tracker) serve() error {
-	signals := catchSignals()
+	t.signals = catchSignals()
 	if err := t.prepare(); err != nil {
 		return err
 	}
-	t.began = time.Now()
-	t.store = store.New(store.Options{Expire: expire(longestInterval(t.cfg))})
-	var err error
-	if t.server, err = loop.Run(t.loopConfig()); err != nil {
+	sockets, err := t.sockets()
+	if err != nil {
 		return err
 	}
-	defer t.server.Stop()
+	t.began = time.Now()
+	t.store = store.New(store.Options{Expire: expire(longestInterval(t.cfg)), Shared: t.door.listener != nil})
+	if t.server, err = loop.Run(t.loopConfig(sockets)); err != nil {
+		if t.heir != nil {
+			err = t.disinherit(err)
+		}
+		return err
+	}
+	t.heir = nil
 	defer t.watch()()
-	end := t.keepSnapshots()
-	t.obey(signals)
-	end()
+	t.keepSnapshots()
+	t.watchDoor()
+	if replaced := t.obey(); replaced {
+		return nil // our sockets are another's now
+	}
+	t.endSnapshots()
 	t.server.Stop()
 	t.saveSnapshot(true)
 	return nil
+}
+
+// sockets returns sockets that are open already, and opens the door.
+func (t *tracker) sockets() (fds []int, err error) {
+	fds = activated()
+	if t.cfg.Replace {
+		if err := t.meet(); err != nil {
+			return nil, err
+		}
+	}
+	if t.heir != nil {
+		return append(fds, t.heir.sockets...), nil
+	}
+	t.door.open()
+	return fds, nil
 }
 
 // prepare does what is to be done before anything is bound: it finds the cell,
@@ -71,6 +101,7 @@ func (t *tracker) prepare() (err error) {
 	}
 	t.counts = &countsFile{path: t.cfg.StateLoad}
 	t.state = newStateFile(t.cfg.StateFile)
+	t.door = newDoor(t.cfg)
 	if t.cell.locks() {
 		t.options.KeepOutside()
 		t.counts.keepOutside()
@@ -83,6 +114,11 @@ func (t *tracker) prepare() (err error) {
 func (t *tracker) ready(h *loop.Heritage) error {
 	if err := t.enter(); err != nil {
 		return err
+	}
+	if t.heir != nil {
+		t.openState()
+		t.confine()
+		return t.inherit(h)
 	}
 	t.loadSnapshot(&h.IDs) // the store has to be empty
 	t.loadState()
@@ -161,9 +197,10 @@ func (t *tracker) placed(err error) error {
 	return err
 }
 
-// loopConfig returns what of cfg concerns the loop.
-func (t *tracker) loopConfig() loop.Config {
+// loopConfig returns what of cfg concerns the loop, which is given sockets.
+func (t *tracker) loopConfig(sockets []int) loop.Config {
 	c := loop.Config{
+		Sockets:     sockets,
 		UDPReactors: t.cfg.UDPWorkers,
 		Interval:    t.cfg.Interval,
 		Adaptive:    t.cfg.Adaptive,
@@ -188,10 +225,18 @@ func (t *tracker) loopConfig() loop.Config {
 		// The lists are read by ready, after the reactors were made.
 		c.Allowed = func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
 	}
+	if t.cfg.ListenDefault() && len(sockets) > 0 && t.heir == nil {
+		return c // what the service manager has opened is all there is to be
+	}
 	for _, l := range t.cfg.Listen {
-		c.Listen = append(c.Listen, loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr, Proxy: l.Proxy})
+		c.Listen = append(c.Listen, addrOf(l))
 	}
 	return c
+}
+
+// addrOf returns what l is called in package loop.
+func addrOf(l config.Listen) loop.Addr {
+	return loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr, Proxy: l.Proxy}
 }
 
 // transports are what the configuration's are called in package loop.

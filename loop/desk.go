@@ -141,6 +141,18 @@ func (d *desk) close() {
 	}
 }
 
+// cut ends the answers being written and those waited for, and returns when
+// there are none. No more may come meanwhile.
+func (d *desk) cut() {
+	d.close()
+	for d.busyWith() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = false
+}
+
 // clear closes the connections nobody got to. It is called when nobody takes or
 // answers orders any more.
 func (d *desk) clear() {

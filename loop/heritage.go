@@ -43,8 +43,8 @@ type Conn struct {
 }
 
 // Pause has the server read nothing any more, neither datagrams nor connections
-// nor requests. When it returns, all that was read has been answered, except
-// that long answers go on, and nobody uses the store but for those. What
+// nor requests. When it returns, all that was read has been answered, but for
+// long answers, which end where they are, and nobody uses the store. What
 // arrives waits in the sockets, for Resume or for another process. Pause and
 // Resume are called in turn, after Run and not after Stop.
 func (s *Server) Pause() {
@@ -56,6 +56,7 @@ func (s *Server) Pause() {
 		t.halt()
 	}
 	s.reading.Wait()
+	s.desk.cut()
 }
 
 // Resume goes on after Pause.
@@ -126,7 +127,8 @@ func (s *Server) inheritFrom(h *Heritage) {
 	}
 }
 
-// Busy returns how many long answers are being written or waited for.
+// Busy returns how many long answers are being written or waited for, which a
+// pause would cut off.
 func (s *Server) Busy() int { return s.desk.busyWith() }
 
 // A brake has a goroutine wait where it says, until it may go on.

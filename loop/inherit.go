@@ -152,6 +152,12 @@ func (l *listener) inherit(share []inherited, n int) error {
 	return nil
 }
 
+// IsAt reports whether socket fd is one that a server could use for a.
+func IsAt(fd int, a Addr) bool {
+	h, err := inspect(fd)
+	return err == nil && h.addr == a.plain()
+}
+
 // Descriptors returns every socket that the server listens on. They stay the
 // server's.
 func (s *Server) Descriptors() (fds []int) {

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tracker/config"
+	"tracker/handover"
+	"tracker/loop"
+	"tracker/proto"
+	"tracker/store"
+)
+
+// An heir is what a tracker that is to take another's place knows of it.
+type heir struct {
+	peer    *handover.Peer
+	welcome welcome
+	sockets []int
+	memory  int // descriptor of the store's memory, or -1
+	theirs  *os.File
+	ours    *os.File // what the system says of the two processes; nil if it does not
+}
+
+// An heirError says why a tracker cannot be replaced.
+type heirError struct {
+	path string
+	err  error
+}
+
+func (e *heirError) Error() string {
+	return fmt.Sprintf("the tracker at %s is not replaced, and serves on if it did: %v", e.path, said(e.err))
+}
+
+func (e *heirError) Unwrap() error { return e.err }
+
+// meet meets the tracker whose place we are to take, if there is one.
+func (t *tracker) meet() error {
+	d := t.door
+	if d.path == "" {
+		return &heirError{"", errors.New("it is not known where it can be spoken to; name that with tracker.socket, here and there")}
+	}
+	peer, err := handover.Dial(d.path)
+	if errors.Is(err, handover.ErrNobody) {
+		logf("socket %s: %v, so nobody is replaced", d.path, err)
+		return nil
+	}
+	if err == nil {
+		t.heir = &heir{peer: peer, memory: -1}
+		err = t.heir.hear(d)
+	}
+	if err == nil && !d.named && !t.listensThere(t.heir.sockets) {
+		err = errors.New("it listens on other addresses than this one is to; if it is meant nevertheless, name its socket with tracker.socket")
+	}
+	if err != nil {
+		return t.disinherit(err)
+	}
+	return nil
+}
+
+// disinherit ends the conversation, because of err, which it returns with where
+// it was.
+func (t *tracker) disinherit(err error) error {
+	if t.heir != nil {
+		if _, theirs := errors.AsType[*refusal](err); !theirs {
+			decline(t.heir.peer, err)
+		}
+		t.heir.peer.Close()
+	}
+	return &heirError{t.door.path, err}
+}
+
+// hear says hello and takes what is handed out before anything is decided.
+func (h *heir) hear(d *door) error {
+	_ = h.peer.Limit(helloLimit) // fails only if it is closed, and so does the rest
+	if err := h.peer.Send(msgHello, hello{handoverVersion, store.Layout()}.append(nil)); err != nil {
+		return err
+	}
+	m, err := expect(h.peer, msgWelcome)
+	if err != nil {
+		return err
+	}
+	if h.welcome, err = parseWelcome(m.Body); err != nil || len(m.Files) == 0 {
+		return errors.Join(err, handover.ErrMessage)
+	}
+	if d.listener, err = handover.Inherit(m.Files[0]); err != nil {
+		return err
+	}
+	if len(m.Files) > 1 {
+		h.memory = m.Files[1]
+	}
+	for {
+		switch m, err := h.peer.Receive(); {
+		case err != nil:
+			return err
+		case m.Kind == msgNo:
+			return &refusal{string(m.Body)}
+		case m.Kind == msgSockets:
+			h.sockets = append(h.sockets, m.Files...)
+		case m.Kind == msgPrepared:
+			// Both are out of reach when root is given up.
+			h.theirs, _ = os.Open(fmt.Sprintf("/proc/%d/status", h.welcome.pid)) // nil says that there is none
+			h.ours, _ = os.Open("/proc/self/status")
+			return nil
+		default:
+			return handover.ErrMessage
+		}
+	}
+}
+
+// listensThere reports whether one of the sockets is where we are to listen.
+func (t *tracker) listensThere(sockets []int) bool {
+	return slices.ContainsFunc(t.cfg.Listen, func(l config.Listen) bool {
+		return slices.ContainsFunc(sockets, func(fd int) bool { return loop.IsAt(fd, addrOf(l)) })
+	})
+}
+
+// Bounds on what two trackers may take.
+const (
+	// mostTwo is what both may take together, in tenths of what one takes.
+	mostTwo = 16
+	// leastSecond is what a second one may take in any case: more than one that
+	// knows no torrent, and less than anybody lacks who runs programs.
+	leastSecond = 8 << 20
+)
+
+// room returns an error if there is not enough memory for two, where the system
+// says how much they take. What both of them have, like the program and the
+// store's memory if it is shared, counts once.
+func (h *heir) room() error {
+	theirs, ours := resident(h.theirs), resident(h.ours)
+	if h.memory < 0 {
+		ours += h.welcome.bytes
+	}
+	if theirs == 0 { // nobody says
+		theirs = h.welcome.bytes + leastSecond
+	}
+	if ours > max(theirs*(mostTwo-10)/10, leastSecond) {
+		return fmt.Errorf("it takes %s, and this one would take %s beside it: more than %d.%d times as much in all;"+
+			" end it and start this one, and let state.file keep what it knows", mb(theirs), mb(ours), mostTwo/10, mostTwo%10)
+	}
+	return nil
+}
+
+func mb(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+// resident returns how much memory a process takes, in bytes, without what it
+// shares with every other of the same program. f is its status, or nil.
+func resident(f *os.File) int64 {
+	if f == nil {
+		return 0
+	}
+	var kb int64
+	status := bufio.NewScanner(io.NewSectionReader(f, 0, 1<<16))
+	for status.Scan() {
+		name, value, _ := strings.Cut(status.Text(), ":")
+		if name == "RssAnon" || name == "RssShmem" {
+			n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			kb += n
+		}
+	}
+	return kb << 10
+}
+
+// inherit takes everything, in the moment before we serve.
+func (t *tracker) inherit(to *loop.Heritage) error {
+	h := t.heir
+	if err := h.room(); err != nil {
+		return err
+	}
+	_ = h.peer.Limit(takeLimit + deskLimit) // as above
+	if err := h.peer.Send(msgReady, nil); err != nil {
+		return err
+	}
+	began := time.Now()
+	got, err := h.take(t.store)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-t.signals.end:
+		return errEnds
+	default:
+	}
+	if err := h.peer.Send(msgTaken, nil); err != nil && !isEnd(err) {
+		return err
+	}
+	// If it ends without a word it has come to an end in this very moment, and
+	// nobody serves but us.
+	if _, err := expect(h.peer, msgGo); err != nil && !isEnd(err) {
+		return err
+	}
+	h.peer.Close()
+	for _, f := range []*os.File{h.theirs, h.ours} {
+		if f != nil {
+			f.Close() // it was only read
+		}
+	}
+	*to = *got
+	torrents, seeders, leechers := t.store.Totals()
+	logf("process %d is replaced: %d peers in %d torrents and %d connections taken over in %v",
+		h.welcome.pid, seeders+leechers, torrents, len(got.Conns), time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// take receives all that the other one has.
+func (h *heir) take(to *store.Store) (*loop.Heritage, error) {
+	m, err := expect(h.peer, msgHeritage)
+	if err != nil {
+		return nil, err
+	}
+	got, err := parseHeritage(m.Body)
+	if err != nil {
+		return nil, err
+	}
+	var layout bytes.Buffer
+	pipe := &snapshotPipe{to: to}
+	for {
+		m, err := h.peer.Receive()
+		if err != nil {
+			return nil, err
+		}
+		switch m.Kind {
+		case msgNo:
+			return nil, &refusal{string(m.Body)}
+		case msgConns:
+			err = takeConns(got, m)
+		case msgMemory:
+			layout.Write(m.Body) // never fails
+		case msgSnapshot:
+			got.Clock = nil // ages begin anew at our minute
+			_, err = pipe.Write(m.Body)
+		case msgEnd:
+			if layout.Len() > 0 {
+				return got, to.Adopt(h.memory, &layout)
+			}
+			return got, pipe.Close()
+		default:
+			err = handover.ErrMessage
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// takeConns adds connections to h.
+func takeConns(h *loop.Heritage, m handover.Message) error {
+	for _, fd := range m.Files {
+		c, rest, err := parseConn(m.Body)
+		if err != nil {
+			return err
+		}
+		c.FD, m.Body = fd, rest
+		h.Conns = append(h.Conns, c)
+	}
+	return nil
+}
+
+// A snapshotPipe loads a snapshot into a store while it is written.
+type snapshotPipe struct {
+	to   *store.Store
+	w    *io.PipeWriter
+	done chan error
+}
+
+// Write implements [io.Writer].
+func (p *snapshotPipe) Write(b []byte) (int, error) {
+	if p.w == nil {
+		r, w := io.Pipe()
+		p.w, p.done = w, make(chan error, 1)
+		go func() {
+			from, err := store.ReadSnapshot(r)
+			if err == nil {
+				_, err = p.to.LoadSnapshot(from, loop.Minute(), 0, func(*proto.Infohash) bool { return true })
+			}
+			r.CloseWithError(err)
+			p.done <- err
+		}()
+	}
+	return p.w.Write(b)
+}
+
+// Close returns when all is loaded.
+func (p *snapshotPipe) Close() error {
+	if p.w == nil {
+		return handover.ErrMessage // nothing came
+	}
+	p.w.Close() // never fails
+	return <-p.done
+}
