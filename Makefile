@@ -47,6 +47,9 @@ fuzz: ## every fuzz target for FUZZTIME each (20s; 10000000x for as many runs)
 kills: ## kill 200 trackers while they write snapshots, and load what is left
 	$(GO) test -run SnapshotKill -v -timeout 20m -snapshot-kills 200 .
 
+upgrades: ## replace a tracker of a million peers 20 times under load, and count what is not answered; as root
+	$(GO) test -run Upgrades -v -timeout 20m -upgrades 20 .
+
 memory: build ## bytes per torrent and peer against the budgets, beside opentracker; needs root for IPv6
 	$(GO) run ./perf/memory -tracker ./tracker -peer opentracker
 
@@ -76,4 +79,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build test check lint cross fuzz kills memory compare router-sim torture soak profile bench clean help
+.PHONY: build test check lint cross fuzz kills upgrades memory compare router-sim torture soak profile bench clean help

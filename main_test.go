@@ -22,6 +22,9 @@ const asTracker = "TRACKER_TEST_AS_TRACKER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asTracker) != "" {
+		if race {
+			leastSecond *= 10
+		}
 		if os.Getenv(asOther) != "" {
 			shareMemory = false
 		}
@@ -57,6 +60,7 @@ type process struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	lines *bufio.Reader
+	late  *time.Timer // kills it
 }
 
 // startTracker starts a tracker, which is killed at the end of the test.
@@ -78,7 +82,7 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 	}
 	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	t.Cleanup(func() { late.Stop(); cmd.Process.Kill(); cmd.Wait() })
-	return &process{t, cmd, bufio.NewReader(stderr)}
+	return &process{t, cmd, bufio.NewReader(stderr), late}
 }
 
 // asideLines are what a tracker says in any case, or when it is started as

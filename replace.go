@@ -199,11 +199,12 @@ func (t *tracker) give(peer *handover.Peer) {
 	if err == nil {
 		return
 	}
+	err = lastWord(peer, err)
+	decline(peer, err)
+	t.door.busy.Store(false)
 	if !errors.Is(err, errNothing) {
 		logf("not replaced: %v; serving on", said(err))
 	}
-	decline(peer, err)
-	t.door.busy.Store(false)
 }
 
 // A refusal is what the other side said.
@@ -222,9 +223,13 @@ func said(err error) error {
 	return err
 }
 
-// expect receives a message of that kind.
+// expect receives a message of that kind. No other but a welcome brings
+// descriptors.
 func expect(peer *handover.Peer, kind uint32) (handover.Message, error) {
 	m, err := peer.Receive()
+	if m.Kind != kind || kind != msgWelcome {
+		m.CloseFiles()
+	}
 	switch {
 	case err != nil:
 		return m, err
@@ -234,6 +239,23 @@ func expect(peer *handover.Peer, kind uint32) (handover.Message, error) {
 		return m, handover.ErrMessage
 	}
 	return m, nil
+}
+
+// lastWord returns what the other side said before it ended, if err says that it
+// has and it did: sending to it fails while that waits to be read.
+func lastWord(peer *handover.Peer, err error) error {
+	_ = peer.Limit(time.Second) // fails only if it is closed, and so does the rest
+	for isEnd(err) {
+		m, end := peer.Receive()
+		m.CloseFiles()
+		switch {
+		case end != nil:
+			return err
+		case m.Kind == msgNo:
+			return &refusal{string(m.Body)}
+		}
+	}
+	return err
 }
 
 // prepareHeir hands out what an heir needs to get ready, and returns when it is.
@@ -254,8 +276,23 @@ func (t *tracker) prepareHeir(peer *handover.Peer) error {
 	if err != nil {
 		return err
 	}
-	welcome, files := welcome{version: handoverVersion, pid: os.Getpid(), bytes: t.store.Bytes()}, []int{fd}
-	if memory := t.store.Memory(); shareMemory && memory >= 0 && hello.layout == store.Layout() {
+	if err := t.handOut(peer, fd, hello.layout); err != nil {
+		return err
+	}
+	_ = peer.Limit(readyLimit) // as above
+	_, err = expect(peer, msgReady)
+	return err
+}
+
+// handOut sends descriptors: that of the door and all others.
+func (t *tracker) handOut(peer *handover.Peer, door int, layout uint64) error {
+	t.door.mu.Lock() // or they might be closed meanwhile
+	defer t.door.mu.Unlock()
+	if t.door.shut {
+		return errEnds
+	}
+	welcome, files := welcome{version: handoverVersion, pid: os.Getpid(), bytes: t.store.Bytes()}, []int{door}
+	if memory := t.store.Memory(); shareMemory && memory >= 0 && layout == store.Layout() {
 		files = append(files, memory)
 	}
 	if err := peer.Send(msgWelcome, welcome.append(nil), files...); err != nil {
@@ -268,13 +305,8 @@ func (t *tracker) prepareHeir(peer *handover.Peer) error {
 		}
 		fds = fds[n:]
 	}
-	if err := peer.Send(msgPrepared, nil); err != nil {
-		return err
-	}
-	_ = peer.Limit(readyLimit) // as above
 	t.door.shared = len(files) > 1
-	_, err = expect(peer, msgReady)
-	return err
+	return peer.Send(msgPrepared, nil)
 }
 
 // yield stops reading, and lets the heir serve.

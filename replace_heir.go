@@ -69,6 +69,7 @@ func (t *tracker) meet() error {
 // it was.
 func (t *tracker) disinherit(err error) error {
 	if t.heir != nil {
+		err = lastWord(t.heir.peer, err)
 		if _, theirs := errors.AsType[*refusal](err); !theirs {
 			decline(t.heir.peer, err)
 		}
@@ -122,14 +123,12 @@ func (t *tracker) listensThere(sockets []int) bool {
 	})
 }
 
-// Bounds on what two trackers may take.
-const (
-	// mostTwo is what both may take together, in tenths of what one takes.
-	mostTwo = 16
-	// leastSecond is what a second one may take in any case: more than one that
-	// knows no torrent, and less than anybody lacks who runs programs.
-	leastSecond = 8 << 20
-)
+// mostTwo is what two trackers may take together, in tenths of what one takes.
+const mostTwo = 16
+
+// leastSecond is what a second one may take in any case: more than one that
+// knows no torrent, and less than anybody lacks who runs programs.
+var leastSecond int64 = 8 << 20
 
 // room returns an error if there is not enough memory for two, where the system
 // says how much they take. What both of them have, like the program and the

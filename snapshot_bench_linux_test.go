@@ -32,7 +32,7 @@ func BenchmarkRestart(b *testing.B) {
 			os.Chmod(d, 0o777)
 		}
 		file := filepath.Join(dir, "state")
-		writeMillion(b, file)
+		writePeers(b, file, 1_000_000)
 		began := time.Now()
 		p, _, _, udp := startState(b, dir, "state")
 		report(b, "load", time.Since(began))
@@ -66,14 +66,14 @@ func report(b *testing.B, what string, d time.Duration) {
 	b.ReportMetric(float64(d.Microseconds())/1000, what+"-ms")
 }
 
-// writeMillion writes a snapshot of a million peers, a tenth of them in one
-// torrent.
-func writeMillion(b *testing.B, file string) {
+// writePeers writes a snapshot of n peers in a fifth as many torrents, a tenth of
+// them in one.
+func writePeers(b testing.TB, file string, n uint32) {
 	b.Helper()
 	s, rnd, a := store.New(store.Options{}), store.NewRand(1), store.Answer{}
-	for i := range uint32(1_000_000) {
+	for i := range n {
 		q := store.Query{
-			Infohash: baseHash(int(1 + i%200_000)), Seeder: i%3 == 0,
+			Infohash: baseHash(int(1 + i%(n/5))), Seeder: i%3 == 0,
 			Peer: proto.MakePeer(netip.AddrFrom4([4]byte{80, byte(i >> 24), byte(i >> 16), 1}), uint16(i)|1<<15),
 		}
 		if i&1<<15 != 0 {

@@ -258,7 +258,7 @@ func (p *Peer) Receive() (Message, error) {
 			err = io.EOF
 		}
 		if err != nil {
-			closeFiles(m.Files)
+			m.CloseFiles()
 			return Message{}, err
 		}
 		got += n
@@ -266,7 +266,7 @@ func (p *Peer) Receive() (Message, error) {
 	size := binary.LittleEndian.Uint32(p.head[:])
 	m.Kind = binary.LittleEndian.Uint32(p.head[4:])
 	if size > MaxMessage {
-		closeFiles(m.Files)
+		m.CloseFiles()
 		return Message{}, ErrMessage
 	}
 	if cap(p.in) < int(size) {
@@ -276,7 +276,7 @@ func (p *Peer) Receive() (Message, error) {
 	for got := 0; got < int(size); {
 		n, err := p.conn.Read(m.Body[got:])
 		if err != nil {
-			closeFiles(m.Files)
+			m.CloseFiles()
 			return Message{}, err
 		}
 		got += n
@@ -304,8 +304,10 @@ func filesIn(rights []byte) (files []int, err error) {
 	return files, nil
 }
 
-func closeFiles(files []int) {
-	for _, fd := range files {
+// CloseFiles closes the descriptors that came with m.
+func (m *Message) CloseFiles() {
+	for _, fd := range m.Files {
 		unix.Close(fd)
 	}
+	m.Files = nil
 }
