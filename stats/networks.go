@@ -130,11 +130,14 @@ func (w *Woodpeckers) Add(a netip.Addr) {
 //
 // It is a hash table in which a key has its place among window cells. While
 // there is one free, counts are exact. If there is none, the table doubles, up
-// to max. From then on the key with the smallest count makes place, and the
-// newcomer takes over its count, which it may have had itself before it was
-// driven out: that part of it is in doubt. So the count of a key is never too
-// low, and the count without what is in doubt never too high. The scheme is
-// known as Space-Saving (Metwally and others, 2005).
+// to max. From then on, among the cells where a key may be, the one with the
+// smallest count makes place, and the newcomer takes over its count, which is in
+// doubt: so who is seen often is not driven out by many who are seen once. What
+// is counted without doubt is never too high, and lacks no more than what came
+// before the key was driven out for the last time. The scheme is that of
+// Space-Saving (Metwally and others, 2005) in windows; theirs, over all cells,
+// would be too slow. Because windows overlap, the count with what is in doubt is
+// no bound.
 type tally struct {
 	cells []cell // a power of two, or none yet
 	max   int    // most cells, 0 for maxCells
