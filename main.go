@@ -6,7 +6,8 @@
 // Started alone it listens on port 6969 of every address and serves every
 // torrent. Started as root it gives root up: see [cell]. Whoever started it, it
 // gives up what it does not need to serve: see [tracker.confine]. What signals
-// do is told at [tracker.obey].
+// do is told at [tracker.obey], and how one takes the place of another in
+// replace.go.
 //
 // It never forks, and opens no file by itself once it serves but the lists and,
 // if one is configured, the state file, which is all it ever writes.

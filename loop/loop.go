@@ -67,6 +67,12 @@
 // has overdue connections closed, and looks whether a reactor is behind; see
 // [gauge].
 //
+// # Before and after
+//
+// Sockets may have been opened by somebody else, and be in use until we serve;
+// see inherit.go. A server can be paused, and another process can go on with
+// its sockets, its connections and its store; see [Heritage].
+//
 // # Statistics
 //
 // Pages of a few numbers are answered like any other request. What has to look
