@@ -81,7 +81,7 @@ func (t *tracker) disinherit(err error) error {
 // hear says hello and takes what is handed out before anything is decided.
 func (h *heir) hear(d *door) error {
 	_ = h.peer.Limit(helloLimit) // fails only if it is closed, and so does the rest
-	if err := h.peer.Send(msgHello, hello{handoverVersion, store.Layout()}.append(nil)); err != nil {
+	if err := h.peer.Send(msgHello, hello{handoverVersion, store.Layout(store.Limits{})}.append(nil)); err != nil {
 		return err
 	}
 	m, err := expect(h.peer, msgWelcome)

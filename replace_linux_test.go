@@ -298,8 +298,8 @@ func TestReplaceFails(t *testing.T) {
 	p, tcp, udp := h.first()
 	announces(t, tcp, 'a')
 	want := scrapeAll(t, tcp)
-	hi := hello{handoverVersion, store.Layout()}.append(nil)
-	newer := hello{handoverVersion + 1, store.Layout()}.append(nil)
+	hi := hello{handoverVersion, store.Layout(store.Limits{})}.append(nil)
+	newer := hello{handoverVersion + 1, store.Layout(store.Limits{})}.append(nil)
 	for _, tt := range []struct {
 		name string
 		do   func(peer *handover.Peer)
@@ -345,7 +345,7 @@ func TestReplaceSecond(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer.Send(msgHello, hello{handoverVersion, store.Layout()}.append(nil))
+	peer.Send(msgHello, hello{handoverVersion, store.Layout(store.Limits{})}.append(nil))
 	if _, err := expect(peer, msgWelcome); err != nil {
 		t.Fatal(err)
 	}
@@ -444,7 +444,7 @@ func TestReplaceTerm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	peer.Send(msgHello, hello{handoverVersion, store.Layout()}.append(nil))
+	peer.Send(msgHello, hello{handoverVersion, store.Layout(store.Limits{})}.append(nil))
 	m, err := expect(peer, msgWelcome)
 	if err != nil {
 		t.Fatal(err)

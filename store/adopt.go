@@ -23,7 +23,7 @@ import (
 //	    table        where its slots are, their number, home, n
 //	    sweep        class, left, swarm, set, key
 //	    now, leechers, seeders
-//	    pools        of records and blocks: n, chunks, and where each chunk is
+//	    pools        of records and blocks: paid, n, chunks, and where each chunk is
 //	    swarms       their number, and for each 1 or 0 if there is none:
 //	        infohash 20 bytes, downloaded, and for each set n, private, blocks:
 //	            low, at, n, class
@@ -33,15 +33,20 @@ import (
 // change whenever something there changes: records, blocks, tables, hashes,
 // stamps, this description. A test reminds of it. Two programs with different
 // numbers hand over a snapshot instead, which takes the memory twice.
-const memoryLayout = 1
+const memoryLayout = 2
 
-// Layout returns a number that two programs have in common only if one can go
-// on with the memory of the other.
-func Layout() uint64 {
+// Layout returns a number that two processes have in common only if one can go
+// on with the memory of the other. Whether ports are limited decides in what
+// order peers lie.
+func Layout(l Limits) uint64 {
+	byAddress := 0
+	if l.byAddress() {
+		byAddress = 1
+	}
 	var b []byte
 	for _, n := range append([]int{
 		memoryLayout, pageLen, chunkLen, minTableLen, blockUnit, blockClasses, blockOwner,
-		recordPeers, recordTail, snapshotVersion,
+		recordPeers, recordTail, snapshotVersion, byAddress,
 	}, recordClasses[:]...) {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	}
@@ -51,22 +56,6 @@ func Layout() uint64 {
 // Memory returns the descriptor of the store's memory, which another process
 // may go on with, or -1 if that cannot be. It stays the store's.
 func (s *Store) Memory() int { return s.mem.file() }
-
-// Bytes returns about how much memory the store takes.
-func (s *Store) Bytes() (n int64) {
-	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.Lock()
-		n += 8 * int64(len(sh.tab.slots))
-		for _, pools := range [...][]pool{sh.records[:], sh.blocks[:]} {
-			for i := range pools {
-				n += int64(pools[i].n) * int64(pools[i].size)
-			}
-		}
-		sh.Unlock()
-	}
-	return n
-}
 
 // WriteLayout writes where what is in the store's memory. Nobody may use the
 // store any more, unless nobody ever adopts it.
@@ -121,7 +110,7 @@ func (l *layoutWriter) shard(sh *shard, mem *arena) {
 	for _, pools := range [...][]pool{sh.records[1:], sh.blocks[:]} {
 		for i := range pools {
 			p := &pools[i]
-			l.put(uint64(p.n), uint64(len(p.chunks)))
+			l.put(uint64(p.paid), uint64(p.n), uint64(len(p.chunks)))
 			for _, c := range p.chunks {
 				l.put(uint64(mem.offset(c)))
 			}
@@ -150,9 +139,11 @@ func (l *layoutWriter) shard(sh *shard, mem *arena) {
 var ErrLayout = errors.New("store: that is not where a store's memory is")
 
 // Adopt makes the store, which must be empty, that of another process, which
-// wrote layout and has the same [Layout]. The descriptor of its memory is the
-// store's afterwards, whatever the error. Nothing is changed in that memory, and
-// after an error nothing may be done with the store.
+// wrote layout and has the same [Layout]. Options are those of this store: if
+// there is more than they allow, nothing new is stored until there is less. The
+// descriptor of its memory is the store's afterwards, whatever the error.
+// Nothing is changed in that memory, and after an error nothing may be done with
+// the store.
 func (s *Store) Adopt(memory int, layout io.Reader) error {
 	expire := s.shards[0].expire
 	for i := range s.shards {
@@ -173,7 +164,7 @@ func (s *Store) Adopt(memory int, layout io.Reader) error {
 	s.divide(shards)
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.begin(&s.secret, &s.scratch, s.mem, expire)
+		sh.init(s, expire)
 		if r.shard(sh, s.mem); r.err != nil {
 			return r.err
 		}
@@ -238,12 +229,15 @@ func (r *layoutReader) shard(sh *shard, mem *arena) {
 	off := int64(r.get(1<<63 - 1))
 	slots := int(r.get(1 << 31))
 	sh.tab.home, sh.tab.n = uint32(r.get(uint64(slots))), uint32(r.get(uint64(slots)))
-	if r.err == nil {
+	if r.err == nil && slots > 0 {
 		var b []byte
-		if b, r.err = mem.piece(off, roundToPage(8*slots)); r.err == nil {
+		if b, r.err = mem.piece(off, wordsLen(slots)); r.err == nil {
 			sh.tab.slots = wordsIn(b, slots)
 		}
 	}
+	b := sh.budget
+	b.torrents.Add(int64(sh.tab.n))
+	b.used.Add(int64(wordsLen(slots)))
 	w := &sh.sweep
 	w.class, w.left, w.swarm = int(r.get(uint64(len(sh.records)))), uint32(r.get(most32)), uint32(r.get(most32))
 	w.set, w.key = int(r.get(3)), r.get(1<<64-1)
@@ -251,16 +245,20 @@ func (r *layoutReader) shard(sh *shard, mem *arena) {
 	for _, pools := range [...][]pool{sh.records[1:], sh.blocks[:]} {
 		for i := range pools {
 			p := &pools[i]
-			p.n = uint32(r.get(maxItems))
-			p.high = p.n
+			p.paid = uint32(r.get(maxItems))
+			p.n = uint32(r.get(uint64(p.paid)))
 			for range r.get(maxItems>>p.shift + 1) {
 				if p.chunks = append(p.chunks, r.piece(mem, p.chunkBytes())); r.err != nil {
 					return
 				}
 			}
-			if int(p.n) > len(p.chunks)<<p.shift {
+			chunk, rest := p.place(p.paid)
+			if int(p.paid) > len(p.chunks)<<p.shift || p.paid != p.fits(chunk, roundToPage(rest*p.size)) {
 				r.err = ErrLayout
+				return
 			}
+			b.used.Add(int64(p.cost()))
+			p.promise(b, p.cost())
 		}
 	}
 	for i := range uint32(r.get(1<<refBits - 1)) {
@@ -268,6 +266,7 @@ func (r *layoutReader) shard(sh *shard, mem *arena) {
 			sh.swarms, sh.freeSwarms = append(sh.swarms, nil), append(sh.freeSwarms, i)
 		} else {
 			sh.swarms = append(sh.swarms, r.swarm(sh))
+			b.promised.Add(swarmPromise)
 		}
 		if r.err != nil {
 			return

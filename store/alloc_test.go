@@ -45,12 +45,12 @@ func TestGivenBack(t *testing.T) {
 		t.Fatalf("%d torrents left", n)
 	}
 	for class := 1; class < len(sh.records); class++ {
-		if p := &sh.records[class]; p.n != 0 || p.high != 0 || len(p.chunks) > 1 {
+		if p := &sh.records[class]; p.n != 0 || p.paid != 0 || len(p.chunks) > 1 {
 			t.Errorf("records of %d bytes: %d left, %d chunks", p.size, p.n, len(p.chunks))
 		}
 	}
 	for cls := range sh.blocks {
-		if p := &sh.blocks[cls]; p.n != 0 || p.high != 0 || len(p.chunks) > 1 {
+		if p := &sh.blocks[cls]; p.n != 0 || p.paid != 0 || len(p.chunks) > 1 {
 			t.Errorf("blocks of %d bytes: %d left, %d chunks", p.size, p.n, len(p.chunks))
 		}
 	}

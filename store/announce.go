@@ -75,13 +75,20 @@ func (sh *shard) account(before, after crowd) {
 }
 
 // addTorrent makes a record for a torrent that is not in the table, with the
-// asker as its only peer. It returns 0 if the table has no room for it.
+// asker as its only peer. It returns 0 if that is refused.
 func (sh *shard) addTorrent(hash uint32, q *Query, now Minute, a *Answer) ref {
+	if a.Refused = sh.refusesTorrent(); a.Refused != NotRefused {
+		return 0
+	}
 	completed := q.completes(a)
 	c := q.Peer.Compact()
-	at := sh.addRecord(recordPeers + len(c) + 1 + tailBytes(completed))
-	if !sh.tab.add(hash, at) {
-		sh.records[at.class()].remove(at.index()) // the last one: nothing moves
+	at := sh.addRecord(recordPeers+len(c)+1+tailBytes(completed), wish)
+	if at == 0 {
+		a.Refused = RefusedMemory
+		return 0
+	}
+	if a.Refused = sh.enter(hash, at); a.Refused != NotRefused {
+		sh.records[at.class()].remove(at.index(), sh.budget) // the last one: nothing moves
 		return 0
 	}
 	a.Completed = completed
@@ -118,14 +125,27 @@ func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer
 		self.i = l.restamp(i, makeStamp(now, q.Seeder))
 		return at
 	}
-	n := recordBytes(r.n4(), r.n6(), r.tailed() || a.Completed)
+	n, u := recordBytes(r.n4(), r.n6(), r.tailed() || a.Completed), duty
 	if i < 0 {
-		n += len(c) + 1
+		if a.Refused = sh.refusesPeer(r.n4() + r.n6()); a.Refused != NotRefused || sh.refusesPort(at, c) {
+			return sh.turnAway(at, a, self)
+		}
+		n, u = n+len(c)+1, wish
 	}
+	ok := false
 	if n > maxRecord {
-		return sh.announceSwarm(sh.enlarge(at, pos), pos, q, now, a, self)
+		if at, ok = sh.enlarge(at, pos, u); ok {
+			return sh.announceSwarm(at, pos, q, now, a, self)
+		}
+	} else {
+		at, ok = sh.refit(at, pos, n, a.Completed, u)
 	}
-	at = sh.refit(at, pos, n, a.Completed)
+	if !ok {
+		a.Refused, a.Completed = RefusedMemory, false
+		if i < 0 {
+			return sh.turnAway(at, a, self)
+		}
+	}
 	r = sh.record(at)
 	if a.Completed {
 		r.setDownloaded(r.downloaded() + 1)
@@ -157,27 +177,72 @@ func (sh *shard) announceSwarm(at ref, pos int, q *Query, now Minute, a *Answer,
 		}
 		l := v.block(b)
 		a.found(l.stamps[i], now)
-		if seeder == q.Seeder && !stopped {
+		switch {
+		case stopped:
+			v.remove(b, i)
+		case seeder == q.Seeder:
 			l.stamps[i] = stamp
 			self.block, self.i = b, i
 			return at
+		default:
+			return sh.convert(at, &v, b, i, q, now, a, self)
 		}
-		v.remove(b, i)
 		break
 	}
 	if stopped {
 		if sw := sh.swarms[id]; sw.crowd() == (crowd{}) && sw.downloaded == 0 {
-			sh.tab.remove(pos)
+			sh.leave(pos)
 			sh.removeSwarm(id)
 			return 0
 		}
 		return at
 	}
+	before := sh.swarms[id].crowd()
+	if a.Refused = sh.refusesPeer(before.all()); a.Refused != NotRefused || sh.refusesPort(at, c) {
+		return sh.turnAway(at, a, self)
+	}
 	v := sh.view(id, setOf(len(c), q.Seeder))
-	self.block, self.i = v.insert(c, stamp)
+	b, i, ok := v.insert(c, stamp, wish)
+	if !ok {
+		a.Refused = RefusedMemory
+		return sh.turnAway(at, a, self)
+	}
+	self.block, self.i = b, i
 	if a.Completed = q.completes(a); a.Completed {
 		sh.swarms[id].downloaded++
 	}
+	return at
+}
+
+// convert moves the asker, peer i of block b of v, to the other set of its
+// family: it became a seeder, or is none any more. If there is no memory even
+// for that, it stays where it is and is renewed.
+func (sh *shard) convert(at ref, v *setView, b, i int, q *Query, now Minute, a *Answer, self *place) ref {
+	to := sh.view(at.index(), self.set)
+	toBlock, toPlace, ok := to.insert(q.Peer.Compact(), makeStamp(now, q.Seeder), duty)
+	if !ok {
+		a.Refused = RefusedMemory
+		l := v.block(b)
+		l.stamps[i] = makeStamp(now, a.wasSeeder)
+		*self = place{v.number(), b, i}
+		return at
+	}
+	v.remove(b, i)
+	self.block, self.i = toBlock, toPlace
+	if a.Completed = q.completes(a); a.Completed {
+		sh.swarms[at.index()].downloaded++
+	}
+	return at
+}
+
+// turnAway notes that the asker is not among the peers of the torrent at at,
+// for the reason that a has, or for its many ports.
+func (sh *shard) turnAway(at ref, a *Answer, self *place) ref {
+	if a.Refused == NotRefused {
+		a.Refused = RefusedPorts
+	}
+	a.Completed = false // or it would be counted again and again
+	self.i = -1
 	return at
 }
 
@@ -187,11 +252,12 @@ func (sh *shard) announceSwarm(at ref, pos int, q *Query, now Minute, a *Answer,
 func (sh *shard) settle(at ref, pos int, now Minute) ref {
 	r := sh.record(at)
 	if r.n4()+r.n6() == 0 && (!r.tailed() || r.idle(now) > keepCount) {
-		sh.tab.remove(pos)
+		sh.leave(pos)
 		sh.removeRecord(at)
 		return 0
 	}
-	return sh.refit(at, pos, recordBytes(r.n4(), r.n6(), r.tailed()), false)
+	at, _ = sh.refit(at, pos, recordBytes(r.n4(), r.n6(), r.tailed()), false, duty) // or it stays too long
+	return at
 }
 
 // A crowd counts peers by the number of their set: those of a torrent, or of
@@ -200,16 +266,17 @@ type crowd [4]int
 
 func (n *crowd) all() int { return n[0] + n[1] + n[2] + n[3] }
 
-// given returns who may be given to q out of n peers, of which the asker is one.
-func (q *Query) given(n crowd) crowd {
-	own := setOf(len(q.Peer.Compact()), false)
+// given returns who may be given to q out of n peers, of which the asker is
+// one, if it is stored at all.
+func (q *Query) given(n crowd, self *place) crowd {
+	if self.i >= 0 {
+		n[self.set]--
+	}
 	if q.Seeder {
 		n[1], n[3] = 0, 0
-	} else {
-		n[own]--
 	}
 	if !q.Both {
-		other := 2 - own
+		other := 2 - setOf(len(q.Peer.Compact()), false)
 		n[other], n[other+1] = 0, 0
 	}
 	return n
@@ -221,7 +288,7 @@ func (r record) choose(q *Query, n crowd, ch *chooser, a *Answer) {
 	if ch.hide = ch.public && r.mayPrivate(); ch.hide && q.NumWant < n.all() { // or all are given anyway
 		r.dropPrivate(&n)
 	}
-	n = q.given(n)
+	n = q.given(n, &ch.self)
 	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
 	if w4 > 0 {
 		l := r.list4()
@@ -258,7 +325,7 @@ func (sh *shard) chooseSwarm(id uint32, q *Query, n crowd, ch *chooser, a *Answe
 			n[i] -= sh.swarms[id].sets[i].private
 		}
 	}
-	n = q.given(n)
+	n = q.given(n, &ch.self)
 	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
 	var w crowd
 	w[0], w[1] = ch.split(w4, n[0], n[1])

@@ -67,23 +67,24 @@ func (a *arena) close() {
 	}
 }
 
-// mapMemory returns n bytes of zeroed memory, n being whole pages.
+// mapMemory returns n bytes of zeroed memory, n being whole pages, or nil if the
+// system has none.
 func (a *arena) mapMemory(n int) []byte {
 	if a == nil {
 		return mapMemory(n)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	off := a.next
-	if free := a.free[int64(n)]; len(free) > 0 {
+	off, free := a.next, a.free[int64(n)]
+	if len(free) > 0 {
 		off = free[len(free)-1]
-		a.free[int64(n)] = free[:len(free)-1]
-	} else {
-		a.next += int64(n)
 	}
 	b, err := a.piece(off, n)
 	if err != nil {
-		panic("store: out of memory: " + err.Error())
+		return nil
+	}
+	if len(free) > 0 {
+		a.free[int64(n)] = free[:len(free)-1]
 	}
 	return b
 }
@@ -132,19 +133,26 @@ func (a *arena) dropPages(b []byte) {
 	}
 }
 
-// offset returns where a piece is in the file.
+// offset returns where a piece is in the file, or 0 if it is empty.
 func (a *arena) offset(b []byte) int64 {
+	if len(b) == 0 {
+		return 0
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.at[&b[0]]
 }
 
-// mapWords returns n zeroed words.
+// mapWords returns n zeroed words, or nil if the system has no memory.
 func (a *arena) mapWords(n int) words {
 	if a == nil {
 		return mapWords(n)
 	}
-	return wordsIn(a.mapMemory(roundToPage(8*n)), n)
+	b := a.mapMemory(wordsLen(n))
+	if b == nil {
+		return nil
+	}
+	return wordsIn(b, n)
 }
 
 // unmapWords gives w, which mapWords returned, back.
@@ -163,5 +171,5 @@ func wordsIn(b []byte, n int) words {
 }
 
 func memoryOf(w words) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), roundToPage(8*len(w)))
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), wordsLen(len(w)))
 }

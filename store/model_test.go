@@ -115,6 +115,8 @@ type machine struct {
 	now   Minute
 	rnd   *Rand
 	a     Answer
+
+	refused [NumRefusals]int
 }
 
 func newMachine(t testing.TB, expire Minute) *machine {
@@ -160,11 +162,29 @@ func (m *machine) do(op, torrent byte, peer uint16) {
 	case 2, 3:
 		q.Event = proto.EventStopped
 	}
-	got, want := m.store.Announce(&q, m.now, m.rnd, &m.a), m.model.announce(&q, m.now)
+	m.announce(&q)
+}
+
+// announce announces to the store and, unless it refuses, to the model. Only
+// strangers may be refused, and only if there is a limit.
+func (m *machine) announce(q *Query) {
+	got := m.store.Announce(q, m.now, m.rnd, &m.a)
+	var want proto.Counts
+	if m.a.Refused == NotRefused {
+		want = m.model.announce(q, m.now)
+	} else {
+		m.refused[m.a.Refused]++
+		if t := m.model.torrents[q.Infohash]; t != nil {
+			want = t.counts()
+			if _, known := t.peers[string(q.Peer.Compact())]; known || q.Event == proto.EventStopped {
+				m.t.Fatalf("minute %d: %+v: refused for reason %d although known", m.now, q, m.a.Refused)
+			}
+		}
+	}
 	if got != want {
 		m.t.Fatalf("minute %d: %+v: counts %+v, want %+v", m.now, q, got, want)
 	}
-	m.checkPeers(&q)
+	m.checkPeers(q)
 }
 
 // checkPeers checks what was handed out: distinct peers of the swarm, as many
@@ -188,7 +208,7 @@ func (m *machine) checkPeers(q *Query) {
 				eligible += n[1]
 			}
 		}
-		if !q.Seeder {
+		if _, stored := t.peers[string(q.Peer.Compact())]; stored && !q.Seeder {
 			eligible-- // the asker
 		}
 	}
@@ -241,6 +261,7 @@ func (m *machine) compare() {
 		c := t.counts()
 		seeders, leechers = seeders+int(c.Complete), leechers+int(c.Incomplete)
 	}
+	m.checkMemory()
 	n, s, l := m.store.Totals()
 	if n != len(m.model.torrents) || s != seeders || l != leechers {
 		m.t.Fatalf("totals %d %d %d, want %d %d %d", n, s, l, len(m.model.torrents), seeders, leechers)

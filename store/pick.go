@@ -32,7 +32,7 @@ type chooser struct {
 
 // A place says where a peer is: the number of its set, or for a record of the
 // set it would be in, its block there, 0 in a record, and its index in that
-// block, or in the record's list of its family.
+// block, or in the record's list of its family; -1 is that it is nowhere.
 type place struct{ set, block, i int }
 
 // maybePrivate says of the first byte of a compact peer of either family

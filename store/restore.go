@@ -65,7 +65,7 @@ func (s *Store) LoadSnapshot(from *Snapshot, now, elapsed Minute, allowed func(*
 			totals.Records++
 			totals.Peers += int64(r.lists[0].len() + r.lists[1].len())
 			if allowed(&r.infohash) {
-				s.restore(&r, now, elapsed)
+				totals.Refused += int64(s.restore(&r, now, elapsed))
 			}
 		}
 		if err == nil && n != 0 {
@@ -83,8 +83,9 @@ func (s *Store) LoadSnapshot(from *Snapshot, now, elapsed Minute, allowed func(*
 	}
 }
 
-// restore adds what is left of a torrent.
-func (s *Store) restore(r *snapshotRecord, now, elapsed Minute) {
+// restore adds what is left of a torrent, and returns how many of its peers were
+// refused.
+func (s *Store) restore(r *snapshotRecord, now, elapsed Minute) (refused int) {
 	h := s.secret.hash(&r.infohash)
 	sh := &s.shards[h>>s.shift]
 	sh.Lock()
@@ -96,12 +97,12 @@ func (s *Store) restore(r *snapshotRecord, now, elapsed Minute) {
 	r.idle += elapsed
 	n4, n6 := r.lists[0].len(), r.lists[1].len()
 	if n4+n6 == 0 && (!r.tail || r.idle > keepCount) {
-		return
+		return 0
 	}
 	at, pos := sh.find(uint32(h), &r.infohash)
 	if at == 0 {
 		if at, pos = sh.addEmpty(uint32(h), &r.infohash, recordBytes(n4, n6, r.tail), r.tail); at == 0 {
-			return
+			return n4 + n6
 		}
 		if at.class() != swarmRef {
 			sh.record(at).use(now - r.idle)
@@ -113,10 +114,14 @@ func (s *Store) restore(r *snapshotRecord, now, elapsed Minute) {
 	}
 	for _, l := range r.lists {
 		for i := range l.stamps {
-			at = sh.settleIn(at, pos, l.peer(i), l.stamps[i])
+			var ok bool
+			if at, ok = sh.settleIn(at, pos, l.peer(i), l.stamps[i]); !ok {
+				refused++
+			}
 		}
 	}
 	sh.account(before, sh.crowd(at))
+	return refused
 }
 
 // age turns the ages of l, elapsed minutes before now, into stamps, and drops
@@ -136,55 +141,72 @@ func (l *list) age(now, elapsed, expire Minute) {
 }
 
 // addEmpty makes a torrent that is not in the table and has no peers yet, but
-// room for a record of n bytes. It returns 0 if the table has no room for it.
+// room for a record of n bytes. It returns 0 if that is refused.
 func (sh *shard) addEmpty(hash uint32, ih *proto.Infohash, n int, tail bool) (at ref, pos int) {
+	if sh.refusesTorrent() != NotRefused {
+		return 0, -1
+	}
 	if n > maxRecord {
 		at = makeRef(swarmRef, sh.addSwarm(ih, 0))
 	} else {
-		at = sh.addRecord(n)
+		if at = sh.addRecord(n, wish); at == 0 {
+			return 0, -1
+		}
 		sh.record(at).reset(ih, tail)
 	}
 	switch {
-	case sh.tab.add(hash, at):
+	case sh.enter(hash, at) == NotRefused:
 		return sh.find(hash, ih)
 	case at.class() == swarmRef:
 		sh.removeSwarm(at.index())
 	default:
-		sh.records[at.class()].remove(at.index()) // the last one: nothing moves
+		sh.records[at.class()].remove(at.index(), sh.budget) // the last one: nothing moves
 	}
 	return 0, -1
 }
 
 // settleIn adds a peer to the torrent at at, in the table at pos, unless it is
-// there already. It returns where the torrent is afterwards.
-func (sh *shard) settleIn(at ref, pos int, c []byte, stamp byte) ref {
+// there already. It returns where the torrent is afterwards, and whether the
+// peer is in it.
+func (sh *shard) settleIn(at ref, pos int, c []byte, stamp byte) (ref, bool) {
 	if at.class() != swarmRef {
 		r := sh.record(at)
 		l := r.list(len(c))
-		n := recordBytes(r.n4(), r.n6(), r.tailed()) + len(c) + 1
-		switch {
-		case l.find(c) >= 0:
-			return at
-		case n <= len(r):
-			r.add(c, stamp)
-			return at
-		case n <= maxRecord:
-			at = sh.refit(at, pos, n, false)
-			sh.record(at).add(c, stamp)
-			return at
+		if l.find(c) >= 0 {
+			return at, true
 		}
-		at = sh.enlarge(at, pos)
+		if sh.refusesPeer(r.n4()+r.n6()) != NotRefused || sh.refusesPort(at, c) {
+			return at, false
+		}
+		ok := true
+		n := recordBytes(r.n4(), r.n6(), r.tailed()) + len(c) + 1
+		if n <= maxRecord {
+			if n > len(r) {
+				at, ok = sh.refit(at, pos, n, false, wish)
+			}
+			if ok {
+				sh.record(at).add(c, stamp)
+			}
+			return at, ok
+		}
+		if at, ok = sh.enlarge(at, pos, wish); !ok {
+			return at, false
+		}
 	}
 	key := sh.secret.key(c)
 	for _, seeder := range [...]bool{false, true} {
 		v := sh.view(at.index(), setOf(len(c), seeder))
 		if _, _, ok := v.find(key, c); ok {
-			return at
+			return at, true
 		}
 	}
+	n := sh.crowd(at)
+	if sh.refusesPeer(n.all()) != NotRefused || sh.refusesPort(at, c) {
+		return at, false
+	}
 	v := sh.view(at.index(), setOf(len(c), stamp&stampSeeder != 0))
-	v.insert(c, stamp)
-	return at
+	_, _, ok := v.insert(c, stamp, wish)
+	return at, ok
 }
 
 // clear forgets everything and gives the memory back.
@@ -192,23 +214,29 @@ func (s *Store) clear() {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.Lock()
+		sh.budget.torrents.Add(-int64(sh.tab.n))
 		sh.release()
 		sh.tab, sh.records, sh.blocks = table{}, [len(recordClasses)]pool{}, [blockClasses]pool{}
 		sh.swarms, sh.freeSwarms, sh.sweep = nil, nil, sweeper{}
 		sh.seeders, sh.leechers = 0, 0
-		sh.init(sh.secret, sh.scratch, s.mem, sh.expire)
+		sh.init(s, sh.expire)
 		sh.Unlock()
 	}
 }
 
 // release unmaps all memory of the shard, which is unusable then.
 func (sh *shard) release() {
-	sh.tab.mem.unmapWords(sh.tab.slots)
+	sh.tab.release(sh.budget)
 	for _, pools := range [...][]pool{sh.records[:], sh.blocks[:]} {
 		for i := range pools {
-			for _, c := range pools[i].chunks {
-				pools[i].mem.unmapMemory(c)
+			if p := &pools[i]; p.size > 0 { // the first class of records is unused
+				sh.budget.give(p.cost())
+				p.promise(sh.budget, -p.cost())
+				for _, c := range p.chunks {
+					p.mem.unmapMemory(c)
+				}
 			}
 		}
 	}
+	sh.budget.promised.Add(-swarmPromise * int64(len(sh.swarms)-len(sh.freeSwarms)))
 }

@@ -76,12 +76,32 @@ func mix(x uint64) uint64 {
 }
 
 func (s *secrets) key(c []byte) uint64 {
+	if s.byAddress {
+		return s.addressKey(c)
+	}
 	if len(c) == 6 {
 		return mix(s.peer[0] ^ (uint64(binary.LittleEndian.Uint32(c)) | uint64(binary.LittleEndian.Uint16(c[4:]))<<32))
 	}
 	x := mix(s.peer[0] ^ binary.LittleEndian.Uint64(c))
 	x = mix(x + s.peer[1] ^ binary.LittleEndian.Uint64(c[8:]))
 	return mix(x + s.peer[2] ^ uint64(binary.LittleEndian.Uint16(c[16:])))
+}
+
+// portBits are those of a key that tell an address's peers apart, if peers are
+// in the order of their addresses.
+const portBits = 1<<16 - 1
+
+// addressKey is key with all but portBits from the address alone. A limit of
+// ports keeps those with one address so few that keys are still evenly spread.
+func (s *secrets) addressKey(c []byte) uint64 {
+	if len(c) == 6 {
+		x := mix(s.peer[0] ^ uint64(binary.LittleEndian.Uint32(c)))
+		return x ^ uint64(binary.LittleEndian.Uint16(c[4:]))
+	}
+	x := mix(s.peer[0] ^ binary.LittleEndian.Uint64(c))
+	y := mix(x + s.peer[1] ^ binary.LittleEndian.Uint64(c[8:]))
+	y = mix(y + s.peer[2] ^ uint64(binary.LittleEndian.Uint16(c[16:])))
+	return x&^portBits | y&portBits
 }
 
 // A setView is a set together with what is needed to reach its blocks. It is
@@ -105,19 +125,25 @@ func (v *setView) block(b int) list {
 }
 
 // resize makes block b hold n peers, of which those in both the old and the
-// new number stay, in a block of class class.
-func (v *setView) resize(b, n int, class uint8) {
+// new number stay, in a block of class class. It reports whether there is
+// memory for that; if not, nothing has changed.
+func (v *setView) resize(b, n int, class uint8, u urgency) bool {
 	r := &v.dir[b]
 	if class != r.class {
 		old := v.block(b)
 		was := *r
-		*r = blockRef{low: was.low, at: v.sh.addBlock(class, v.owner), n: uint16(min(n, int(was.n))), class: class}
+		at, ok := v.sh.addBlock(class, v.owner, u)
+		if !ok {
+			return false
+		}
+		*r = blockRef{low: was.low, at: at, n: uint16(min(n, int(was.n))), class: class}
 		to := v.block(b)
 		copy(to.wire, old.wire)
 		copy(to.stamps, old.stamps)
 		v.sh.removeBlock(was.class, was.at)
 	}
 	v.dir[b].n = uint16(n)
+	return true
 }
 
 // near is how far from where it is guessed to be a peer is looked for by its
@@ -183,19 +209,26 @@ func (v *setView) lower(b int, key uint64) int {
 }
 
 // insert adds a peer that is not in the set and returns its place: its block
-// and its index there.
-func (v *setView) insert(c []byte, stamp byte) (b, i int) {
+// and its index there. It reports whether there is memory for it; if not, the
+// peers are those that there were.
+func (v *setView) insert(c []byte, stamp byte, u urgency) (b, i int, ok bool) {
 	key := v.sh.secret.key(c)
 	if len(v.dir) == 0 {
-		v.dir = append(v.dir, blockRef{at: v.sh.addBlock(0, v.owner)})
+		at, ok := v.sh.addBlock(0, v.owner, u)
+		if !ok {
+			return 0, 0, false
+		}
+		v.dir = append(v.dir, blockRef{at: at})
 	}
 	b, i, _ = v.find(key, c)
 	if r := v.dir[b]; int(r.n) == blockCap(r.class, v.width) {
 		if r.class+1 < blockClasses {
-			v.resize(b, int(r.n), r.class+1)
-		} else {
-			v.spread(b)
+			ok = v.resize(b, int(r.n), r.class+1, u)
+		} else if ok = v.spread(b, u); ok {
 			b, i, _ = v.find(key, c)
+		}
+		if !ok {
+			return 0, 0, false
 		}
 	}
 	v.dir[b].n++
@@ -205,7 +238,7 @@ func (v *setView) insert(c []byte, stamp byte) (b, i int) {
 	l.put(i, c, stamp)
 	v.n++
 	v.countPrivate(c, 1)
-	return b, i
+	return b, i, true
 }
 
 // countPrivate counts by more private peers if c is one.
@@ -227,7 +260,8 @@ func (v *setView) remove(b, i int) {
 }
 
 // tidy gives back what block b no longer needs: the block if it is empty, one
-// of two neighbours that fit into one, or units of the block.
+// of two neighbours that fit into one, or units of the block. If there is no
+// memory for what is smaller, beside the larger, that waits.
 func (v *setView) tidy(b int) {
 	r := v.dir[b]
 	full := blockCap(blockClasses-1, v.width)
@@ -243,15 +277,15 @@ func (v *setView) tidy(b int) {
 	case b > 0 && n+int(v.dir[b-1].n) <= full*3/4:
 		v.merge(b - 1)
 	case blockCap(r.class, v.width)-n >= 2*blockCap(0, v.width):
-		v.resize(b, n, blockClass(n+blockCap(0, v.width)/2, v.width))
+		v.resize(b, n, blockClass(n+blockCap(0, v.width)/2, v.width), duty)
 	}
 }
 
-// merge moves the peers of block b+1 to block b.
+// merge moves the peers of block b+1 to block b, if there is memory.
 func (v *setView) merge(b int) {
 	n, more := int(v.dir[b].n), int(v.dir[b+1].n)
-	if class := blockClass(n+more, v.width); class > v.dir[b].class {
-		v.resize(b, n, class)
+	if class := blockClass(n+more, v.width); class > v.dir[b].class && !v.resize(b, n, class, duty) {
+		return
 	}
 	v.dir[b].n = uint16(n + more)
 	to, from := v.block(b), v.block(b+1)
@@ -263,8 +297,8 @@ func (v *setView) merge(b int) {
 
 // spread makes room in block b, which is full and of the largest size: it and
 // some neighbours share their peers evenly, and if they are all nearly full
-// they get one more block.
-func (v *setView) spread(b int) {
+// they get one more block. It reports whether there is memory for that.
+func (v *setView) spread(b int, u urgency) bool {
 	full := blockCap(blockClasses-1, v.width)
 	for w := 4; ; w *= 2 {
 		lo := max(0, min(b-w/2, len(v.dir)-w))
@@ -277,41 +311,43 @@ func (v *setView) spread(b int) {
 		most := w >= spreadBlocks || hi-lo == len(v.dir)
 		switch {
 		case free >= 2*(hi-lo), most && free >= hi-lo:
-			v.share(lo, hi, hi-lo, n)
-			return
+			return v.share(lo, hi, hi-lo, n, u)
 		case most:
-			v.share(lo, hi, hi-lo+1, n)
-			return
+			return v.share(lo, hi, hi-lo+1, n, u)
 		}
 	}
 }
 
-// share divides the n peers of the blocks lo to hi evenly among count blocks,
-// which replace them.
-func (v *setView) share(lo, hi, count, n int) {
+// share divides the n peers of the blocks lo to hi evenly among count blocks of
+// one size, which replace them. It reports whether there is memory for that; if
+// not, nothing has changed.
+func (v *setView) share(lo, hi, count, n int, u urgency) bool {
+	class := min(blockClass((n+count-1)/count+blockCap(0, v.width)/2, v.width), blockClasses-1)
+	need := count
+	for _, r := range v.dir[lo:hi] {
+		if r.class == class {
+			need--
+		}
+	}
+	p := &v.sh.blocks[class]
+	if !p.reserve(need, v.sh.budget, u) && !(u == duty && v.sh.scrapeUp() && p.reserve(need, v.sh.budget, u)) {
+		return false
+	}
 	s := v.sh.scratch
 	s.Lock()
 	defer s.Unlock()
-	if s.wire == nil {
-		most := (spreadBlocks + 1) * blockClasses * blockUnit
-		s.wire, s.stamps = make([]byte, 0, most), make([]byte, 0, most/proto.Peer4Len)
-	}
-	wire, stamps := s.wire[:0], s.stamps[:0]
-	for b := lo; b < hi; b++ {
-		l := v.block(b)
-		wire, stamps = append(wire, l.wire...), append(stamps, l.stamps...)
-	}
+	wire, stamps := v.gather(s, lo, hi)
 	for ; hi-lo < count; hi++ {
 		if len(v.dir) == cap(v.dir) {
 			v.dir = slices.Grow(v.dir, len(v.dir)+1) // append's quarters leave more garbage
 		}
-		v.dir = slices.Insert(v.dir, hi, blockRef{at: v.sh.addBlock(blockClasses-1, v.owner), class: blockClasses - 1, low: v.dir[hi-1].low})
+		at, _ := v.sh.addBlock(class, v.owner, u) // was reserved, as those below are
+		v.dir = slices.Insert(v.dir, hi, blockRef{at: at, class: class, low: v.dir[hi-1].low})
 	}
 	for i := range count {
 		from, to := n*i/count, n*(i+1)/count
 		b := lo + i
-		class := min(blockClass(to-from+blockCap(0, v.width)/2, v.width), blockClasses-1)
-		v.resize(b, to-from, class)
+		v.resize(b, to-from, class, u)
 		l := v.block(b)
 		copy(l.wire, wire[v.width*from:])
 		copy(l.stamps, stamps[from:])
@@ -319,6 +355,21 @@ func (v *setView) share(lo, hi, count, n int) {
 			v.dir[b].low = v.sh.secret.key(l.peer(0))
 		}
 	}
+	return true
+}
+
+// gather copies the peers of the blocks lo to hi to s, which is locked.
+func (v *setView) gather(s *scratch, lo, hi int) (wire, stamps []byte) {
+	if s.wire == nil {
+		most := (spreadBlocks + 1) * blockClasses * blockUnit
+		s.wire, s.stamps = make([]byte, 0, most), make([]byte, 0, most/proto.Peer4Len)
+	}
+	wire, stamps = s.wire[:0], s.stamps[:0]
+	for b := lo; b < hi; b++ {
+		l := v.block(b)
+		wire, stamps = append(wire, l.wire...), append(stamps, l.stamps...)
+	}
+	return wire, stamps
 }
 
 // expireBlock removes the peers of block b that are expire minutes old or

@@ -57,6 +57,8 @@ type shard struct {
 
 	secret  *secrets
 	scratch *scratch
+	budget  *budget
+	limits  *Limits
 	expire  Minute
 	_       [64]byte // keeps the next shard's lock out of this one's cache line
 }
@@ -69,21 +71,16 @@ type scratch struct {
 }
 
 // init makes sh an empty shard.
-func (sh *shard) init(s *secrets, sc *scratch, mem *arena, expire Minute) {
-	sh.begin(s, sc, mem, expire)
-	sh.tab.resize(minTableLen)
-}
-
-// begin does what comes before there is a table.
-func (sh *shard) begin(s *secrets, sc *scratch, mem *arena, expire Minute) {
-	sh.secret, sh.scratch, sh.expire = s, sc, expire
+func (sh *shard) init(s *Store, expire Minute) {
+	sh.secret, sh.scratch, sh.budget, sh.limits, sh.expire = &s.secret, &s.scratch, &s.budget, &s.limits, expire
 	for class := 1; class < len(recordClasses); class++ {
-		sh.records[class].init(recordPeers+7*recordClasses[class], mem)
+		sh.records[class].init(recordPeers+7*recordClasses[class], s.mem)
 	}
 	for class := range sh.blocks {
-		sh.blocks[class].init(blockOwner+(class+1)*blockUnit, mem)
+		sh.blocks[class].init(blockOwner+(class+1)*blockUnit, s.mem)
+		sh.blocks[class].blocks = true
 	}
-	sh.tab.mem = mem
+	sh.tab.mem = s.mem
 }
 
 // advance returns now, or the latest minute the shard was told of if that is
@@ -102,21 +99,37 @@ func getOwner(b []byte) uint32        { return binary.LittleEndian.Uint32(b) }
 // record returns the record at at, which is not a swarm.
 func (sh *shard) record(at ref) record { return sh.records[at.class()].at(at.index()) }
 
-// addRecord returns the place of a new record of at least n bytes. When there
-// are as many of one length as a ref can count, the next length will do.
-func (sh *shard) addRecord(n int) ref {
+// addRecord returns the place of a new record of at least n bytes, or 0 if
+// there is no memory for it. When there are as many of one length as a ref can
+// count, the next length will do.
+func (sh *shard) addRecord(n int, u urgency) ref {
 	class := int(classFor[n])
 	for class < len(sh.records)-1 && sh.records[class].n >= maxItems {
 		class++
 	}
-	return makeRef(class, sh.records[class].add())
+	i, ok := sh.records[class].add(sh.budget, u)
+	if !ok && u == duty && sh.scrapeUp() {
+		i, ok = sh.records[class].add(sh.budget, u)
+	}
+	if !ok {
+		return 0
+	}
+	return makeRef(class, i)
+}
+
+// scrapeUp gives back at once what would wait for Trim, and reports whether that
+// was anything.
+func (sh *shard) scrapeUp() bool {
+	before := sh.budget.used.Load()
+	sh.trimPools()
+	return sh.budget.used.Load() < before
 }
 
 // removeRecord frees a record. The one that takes its place is told to the
 // table.
 func (sh *shard) removeRecord(at ref) {
 	p := &sh.records[at.class()]
-	was, ok := p.remove(at.index())
+	was, ok := p.remove(at.index(), sh.budget)
 	if !ok {
 		return
 	}
@@ -154,14 +167,39 @@ func (sh *shard) infohash(at ref) *proto.Infohash {
 }
 
 // refit moves the torrent at old, in the table at pos, to a record of n bytes
-// if that is another class, and gives it a tail if withTail.
-func (sh *shard) refit(old ref, pos, n int, withTail bool) ref {
+// if that is another class, and gives it a tail if withTail. It returns where
+// the torrent is afterwards: if there is no memory, where and as it was.
+func (sh *shard) refit(old ref, pos, n int, withTail bool, u urgency) (at ref, ok bool) {
 	if int(classFor[n]) == old.class() && (!withTail || sh.record(old).tailed()) {
-		return old
+		return old, true
 	}
-	at := sh.addRecord(n)
+	if at = sh.addRecord(n, u); at == 0 {
+		return old, false
+	}
 	sh.record(old).copyTo(sh.record(at), withTail)
 	sh.tab.set(pos, at)
 	sh.removeRecord(old) // which may move the new one, if it was the last
-	return slot(sh.tab.slots[pos]).ref()
+	return slot(sh.tab.slots[pos]).ref(), true
+}
+
+// enter puts a torrent into the table, which must not hold it. It returns why
+// not.
+func (sh *shard) enter(hash uint32, at ref) (why Refusal) {
+	n, most := sh.budget.torrents.Add(1), int64(sh.limits.Torrents)
+	switch {
+	case most > 0 && n > most:
+		why = RefusedTorrents
+	case !sh.tab.add(hash, at, sh.budget):
+		why = RefusedMemory
+	default:
+		return NotRefused
+	}
+	sh.budget.torrents.Add(-1)
+	return why
+}
+
+// leave takes the torrent at pos out of the table.
+func (sh *shard) leave(pos int) {
+	sh.tab.remove(pos)
+	sh.budget.torrents.Add(-1)
 }

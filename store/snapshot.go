@@ -88,6 +88,7 @@ type SnapshotHeader struct {
 type SnapshotTotals struct {
 	Records int64 // torrents, but a large one may count several times
 	Peers   int64
+	Refused int64 // peers that were not loaded because of limits or for want of memory
 }
 
 // WriteSnapshot writes everything there is to w, in pieces of some 32 kB,

@@ -117,7 +117,7 @@ func seal(records []byte, count uint32, totals SnapshotTotals) []byte {
 // checksum is right.
 func TestSnapshotLies(t *testing.T) {
 	one := append(make([]byte, 20), 1, 0, 1, 2, 3, 4, 5, 6, 0)
-	ok := SnapshotTotals{1, 1}
+	ok := SnapshotTotals{Records: 1, Peers: 1}
 	for _, tt := range []struct {
 		name    string
 		records []byte
@@ -130,9 +130,9 @@ func TestSnapshotLies(t *testing.T) {
 		{"record too short", one[:len(one)-1], 1, ok, "damaged at byte 64: " + wrongRecord},
 		{"half a record more", append(one, one[:21]...), 1, ok, "damaged at byte 93: " + wrongRecord},
 		{"more records", one, 2, ok, "damaged at byte 93: " + wrongCount},
-		{"fewer records", append(one, one...), 1, SnapshotTotals{2, 2}, "damaged at byte 122: " + wrongCount},
-		{"more in all", one, 1, SnapshotTotals{2, 1}, "damaged at byte 101: " + wrongCount},
-		{"other peers", one, 1, SnapshotTotals{1, 2}, "damaged at byte 101: " + wrongCount},
+		{"fewer records", append(one, one...), 1, SnapshotTotals{Records: 2, Peers: 2}, "damaged at byte 122: " + wrongCount},
+		{"more in all", one, 1, SnapshotTotals{Records: 2, Peers: 1}, "damaged at byte 101: " + wrongCount},
+		{"other peers", one, 1, SnapshotTotals{Records: 1, Peers: 2}, "damaged at byte 101: " + wrongCount},
 		{"too long", make([]byte, maxSnapshotBlock+1), 1, ok, "damaged at byte 56: " + wrongLength},
 	} {
 		s := New(Options{Shards: 1})

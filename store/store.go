@@ -46,6 +46,13 @@
 // to. The longest that one request can wait for another is when a shard's table
 // grows: one pass over it, some 7 ns a torrent.
 //
+// # Limits
+//
+// All memory outside the Go heap is counted, by the page, and taken out of a
+// budget: see budget.go. What cannot be had, from the budget or the system, is
+// never an error. Who is new is not stored and answered all the same; who is
+// known is renewed where it is; what would be smaller stays as large as it was.
+//
 // # Snapshots
 //
 // Everything there is can be written to a stream and loaded from it by another
@@ -103,7 +110,8 @@ type Answer struct {
 	V4        []byte // whole 6-byte peers (BEP 23)
 	V6        []byte // whole 18-byte peers (BEP 7)
 	Counts    proto.Counts
-	Known     bool   // the peer was in the swarm before
+	Known     bool // the peer was in the swarm before
+	Refused   Refusal
 	Completed bool   // this announce was counted as a download
 	Age       Minute // since the peer was last heard of, if it was known
 	wasSeeder bool
@@ -125,6 +133,8 @@ type Options struct {
 	// Shared keeps everything in memory that another process can go on with,
 	// if the system has that. See [Store.Adopt].
 	Shared bool
+	// Limits of what is stored; those of memory are set with SetMemory.
+	Limits Limits
 }
 
 // maxShards is the most shards of a store.
@@ -137,6 +147,8 @@ type Store struct {
 	shards  []shard
 	shift   uint8 // hash >> shift is the shard
 	scratch scratch
+	budget  budget
+	limits  Limits
 	swept   int // shards that this sweep is through with
 	mem     *arena
 }
@@ -146,6 +158,9 @@ type Store struct {
 type secrets struct {
 	torrent [24]byte  // mixed into infohashes
 	peer    [3]uint64 // mixed into peers' keys
+	// byAddress: peers are in the order of their addresses' keys. It is only
+	// needed to count an address's ports.
+	byAddress bool
 }
 
 // New returns an empty store. It panics if the system has no random numbers.
@@ -159,11 +174,13 @@ func New(o Options) *Store {
 		o.Expire = DefaultExpire
 	}
 	o.Expire = max(MinExpire, min(o.Expire, MaxExpire))
-	s := &Store{}
+	s := &Store{limits: o.Limits}
 	s.divide(o.Shards)
 	if o.Shared {
 		s.mem = newArena()
 	}
+	s.budget.set(unlimited, unlimited)
+	s.secret.byAddress = o.Limits.byAddress()
 	var seed [24]byte
 	mustRead(s.secret.torrent[:])
 	mustRead(seed[:])
@@ -171,7 +188,7 @@ func New(o Options) *Store {
 		s.secret.peer[i] = binary.LittleEndian.Uint64(seed[8*i:])
 	}
 	for i := range s.shards {
-		s.shards[i].init(&s.secret, &s.scratch, s.mem, o.Expire)
+		s.shards[i].init(s, o.Expire)
 	}
 	return s
 }
@@ -208,8 +225,9 @@ func (s *secrets) hash(ih *proto.Infohash) uint64 {
 func (s *secrets) tableHash(ih *proto.Infohash) uint32 { return uint32(s.hash(ih)) }
 
 // Announce adds, refreshes or removes the asking peer and fills a with what it
-// gets. The counts include the asker, unless it stopped or there was no room
-// for it. A stopped announce creates nothing and is given no peers. It returns
+// gets. The counts include the asker, unless it stopped or was refused: then it
+// is not stored, but given peers all the same. Who is stored already is never
+// refused. A stopped announce creates nothing and is given no peers. It returns
 // a.Counts. now is the minute of the sweep under way, or of the last one.
 func (s *Store) Announce(q *Query, now Minute, rnd *Rand, a *Answer) proto.Counts {
 	*a = Answer{V4: a.V4[:0], V6: a.V6[:0]}

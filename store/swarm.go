@@ -46,6 +46,7 @@ func (sw *swarm) recordBytes() int {
 
 // addSwarm returns the number of a new, empty swarm.
 func (sh *shard) addSwarm(ih *proto.Infohash, downloaded uint32) uint32 {
+	sh.budget.promised.Add(swarmPromise)
 	sw := &swarm{infohash: *ih, downloaded: downloaded}
 	if n := len(sh.freeSwarms); n > 0 {
 		id := sh.freeSwarms[n-1]
@@ -59,21 +60,28 @@ func (sh *shard) addSwarm(ih *proto.Infohash, downloaded uint32) uint32 {
 
 // removeSwarm forgets swarm id, whose sets were released.
 func (sh *shard) removeSwarm(id uint32) {
+	sh.budget.promised.Add(-swarmPromise)
 	sh.swarms[id] = nil
 	sh.freeSwarms = append(sh.freeSwarms, id)
 }
 
-// addBlock returns the number of a new block of class class.
-func (sh *shard) addBlock(class uint8, owner uint32) uint32 {
-	at := sh.blocks[class].add()
-	putOwner(sh.blocks[class].at(at), owner)
-	return at
+// addBlock returns the number of a new block of class class, if there is memory
+// for it.
+func (sh *shard) addBlock(class uint8, owner uint32, u urgency) (at uint32, ok bool) {
+	at, ok = sh.blocks[class].add(sh.budget, u)
+	if !ok && u == duty && sh.scrapeUp() {
+		at, ok = sh.blocks[class].add(sh.budget, u)
+	}
+	if ok {
+		putOwner(sh.blocks[class].at(at), owner)
+	}
+	return at, ok
 }
 
 // removeBlock frees a block. The block that takes its number is told to its
 // set.
 func (sh *shard) removeBlock(class uint8, at uint32) {
-	was, ok := sh.blocks[class].remove(at)
+	was, ok := sh.blocks[class].remove(at, sh.budget)
 	if !ok {
 		return
 	}
@@ -88,26 +96,42 @@ func (sh *shard) removeBlock(class uint8, at uint32) {
 	panic("store: a block has no owner")
 }
 
-// enlarge turns the record at old into a swarm and returns its place.
-func (sh *shard) enlarge(old ref, pos int) ref {
+// enlarge turns the record at old into a swarm and returns its place. If there
+// is no memory for that, the record stays what it is.
+func (sh *shard) enlarge(old ref, pos int, u urgency) (at ref, ok bool) {
 	r := sh.record(old)
 	id := sh.addSwarm(r.infohash(), r.downloaded())
 	for _, width := range [...]int{6, 18} {
 		for l, i := r.list(width), 0; i < l.len(); i++ {
 			v := sh.view(id, setOf(width, l.seeder(i)))
-			v.insert(l.peer(i), l.stamps[i])
+			if _, _, ok := v.insert(l.peer(i), l.stamps[i], u); !ok {
+				sh.dropSwarm(id)
+				return old, false
+			}
 		}
 	}
-	at := makeRef(swarmRef, id)
+	at = makeRef(swarmRef, id)
 	sh.tab.set(pos, at)
 	sh.removeRecord(old)
-	return at
+	return at, true
 }
 
-// reduce turns swarm id back into a record. It must fit into one.
-func (sh *shard) reduce(id uint32, pos int, now Minute) ref {
+// dropSwarm forgets swarm id with all that is in it.
+func (sh *shard) dropSwarm(id uint32) {
+	for set := range sh.swarms[id].sets {
+		v := sh.view(id, set)
+		v.release()
+	}
+	sh.removeSwarm(id)
+}
+
+// reduce turns swarm id back into a record. It must fit into one. If there is
+// no memory, it stays what it is.
+func (sh *shard) reduce(id uint32, pos int, now Minute) (at ref, ok bool) {
 	sw := sh.swarms[id]
-	at := sh.addRecord(sw.recordBytes())
+	if at = sh.addRecord(sw.recordBytes(), duty); at == 0 {
+		return makeRef(swarmRef, id), false
+	}
 	r := sh.record(at)
 	r.reset(&sw.infohash, sw.downloaded > 0)
 	if sw.downloaded > 0 {
@@ -122,9 +146,8 @@ func (sh *shard) reduce(id uint32, pos int, now Minute) ref {
 				r.add(l.peer(i), l.stamps[i])
 			}
 		}
-		v.release()
 	}
-	sh.removeSwarm(id)
+	sh.dropSwarm(id)
 	sh.tab.set(pos, at)
-	return at
+	return at, true
 }

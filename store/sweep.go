@@ -97,8 +97,9 @@ func (sh *shard) sweepSwarm(w *sweeper, now Minute) {
 	}
 	if sw.recordBytes() <= maxRecord/2 {
 		_, pos := sh.find(sh.secret.tableHash(&sw.infohash), &sw.infohash)
-		at := sh.reduce(w.swarm, pos, now)
-		sh.settle(at, pos, now)
+		if at, ok := sh.reduce(w.swarm, pos, now); ok {
+			sh.settle(at, pos, now)
+		}
 	}
 	w.set = 0
 	w.swarm++
@@ -132,7 +133,7 @@ func (sh *shard) sweepSet(v *setView, w *sweeper, now Minute) (more bool) {
 
 // trim gives memory that is no longer used back to the system.
 func (sh *shard) trim() {
-	sh.tab.trim()
+	sh.tab.trim(sh.budget)
 	sh.trimPools()
 }
 
@@ -140,9 +141,9 @@ func (sh *shard) trim() {
 // that have not shrunk it costs a comparison.
 func (sh *shard) trimPools() {
 	for class := 1; class < len(sh.records); class++ {
-		sh.records[class].trim()
+		sh.records[class].trim(sh.budget)
 	}
 	for cls := range sh.blocks {
-		sh.blocks[cls].trim()
+		sh.blocks[cls].trim(sh.budget)
 	}
 }

@@ -14,7 +14,8 @@ const (
 	minTableLen = 441 // slots of the first table: with its tail, one page
 	// A table grows by an eighth when 9 of 10 slots are taken, so between 8
 	// and 9 of 10 slots are in use at every size, and growing never needs
-	// more than a shard's own table a second time.
+	// more than a shard's own table a second time. The first one is made with
+	// the first torrent.
 	maxLoadNum, maxLoadDen = 9, 10
 	// maxProbe bounds the slots one insertion looks at or moves. With a
 	// secret hash runs stay below a few hundred; a longer one is an attack
@@ -62,16 +63,18 @@ func (t *table) next(hash uint32, pos int) int {
 func (t *table) set(pos int, at ref) { t.slots[pos] = uint64(makeSlot(slot(t.slots[pos]).hash(), at)) }
 
 // add puts a torrent into the table, which must not hold it. It reports false
-// if that would take more than maxProbe steps.
-func (t *table) add(hash uint32, at ref) bool {
-	if uint64(t.n+1)*maxLoadDen > uint64(t.home)*maxLoadNum {
-		t.resize(max(t.home+t.home/8, minTableLen))
+// if that would take more than maxProbe steps, or memory that there is not.
+func (t *table) add(hash uint32, at ref, b *budget) bool {
+	if uint64(t.n+1)*maxLoadDen > uint64(t.home)*maxLoadNum && !t.resize(max(t.home+t.home/8, minTableLen), b, wish) {
+		return false
 	}
 	for {
 		if ok, full := t.place(makeSlot(hash, at)); !full {
 			return ok
 		}
-		t.resize(t.home + t.home/8) // the tail is full
+		if !t.resize(t.home+t.home/8, b, wish) { // the tail is full
+			return false
+		}
 	}
 }
 
@@ -112,25 +115,45 @@ func (t *table) remove(pos int) {
 }
 
 // trim gives memory back when most of the table is empty.
-func (t *table) trim() {
+func (t *table) trim(b *budget) {
 	if want := t.n + t.n/4; want < t.home/2 && t.home > minTableLen {
-		t.resize(max(want, minTableLen))
+		t.resize(max(want, minTableLen), b, duty) // or stays as it is until the next time
 	}
 }
 
 // resize moves everything to new memory with the hashes spread over home
-// slots.
-func (t *table) resize(home uint32) {
-	old := t.slots
+// slots, or reports that there is no memory for it while there is the old.
+func (t *table) resize(home uint32, b *budget, u urgency) bool {
+	old := *t
 	for tail := home/64 + 64; ; tail *= 2 {
-		t.slots, t.home = t.mem.mapWords(int(home+tail)), home
-		if t.refill(old) {
+		n := int(home + tail)
+		if !b.take(wordsLen(n), u) {
 			break
 		}
-		t.mem.unmapWords(t.slots) // a run longer than the tail; never seen
+		if t.slots, t.home = t.mem.mapWords(n), home; t.slots == nil {
+			b.give(wordsLen(n))
+			break
+		}
+		if t.refill(old.slots) {
+			old.release(b)
+			return true
+		}
+		t.release(b) // a run longer than the tail; never seen
 	}
-	t.mem.unmapWords(old)
+	*t = old
+	return false
 }
+
+// release gives the table's memory back.
+func (t *table) release(b *budget) {
+	if len(t.slots) > 0 {
+		b.give(wordsLen(len(t.slots)))
+		t.mem.unmapWords(t.slots)
+	}
+}
+
+// wordsLen returns how many bytes of pages n slots take.
+func wordsLen(n int) int { return roundToPage(8 * n) }
 
 // refill puts the slots of old, which are in order, into the empty table. It
 // reports false if they do not fit into the tail.

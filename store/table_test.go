@@ -15,8 +15,9 @@ type tableModel map[uint32][]ref
 // and crowd at both ends, where runs overflow.
 func runTable(t *testing.T, prog []byte) {
 	var tab table
-	tab.resize(minTableLen)
-	defer func() { tab.mem.unmapWords(tab.slots) }()
+	b := freeBudget()
+	tab.resize(minTableLen, b, duty)
+	defer func() { tab.release(b) }()
 	m := tableModel{}
 	next := ref(1)
 	for prog = prog[:min(len(prog), 900)]; len(prog) >= 3; prog = prog[3:] {
@@ -36,9 +37,9 @@ func runTable(t *testing.T, prog []byte) {
 			continue
 		}
 		if prog[0] == 255 {
-			tab.trim()
+			tab.trim(b)
 		}
-		if !tab.add(hash, next) {
+		if !tab.add(hash, next, b) {
 			t.Fatalf("no room for %08x among %d", hash, tab.n)
 		}
 		m[hash] = append(m[hash], next)
@@ -94,9 +95,10 @@ func FuzzTable(f *testing.F) {
 // may have, and is refused one more, without harm to the others.
 func TestTableCrowded(t *testing.T) {
 	var tab table
-	tab.resize(4 * maxProbe)
+	b := freeBudget()
+	tab.resize(4*maxProbe, b, duty)
 	m := tableModel{}
-	for i := ref(1); tab.add(1<<31, i); i++ {
+	for i := ref(1); tab.add(1<<31, i, b); i++ {
 		m[1<<31] = append(m[1<<31], i)
 	}
 	if n := len(m[1<<31]); n < maxProbe/2 || n > maxProbe+1 {
@@ -126,4 +128,11 @@ func FuzzSwarm(f *testing.F) {
 		}
 		m.compare()
 	})
+}
+
+// freeBudget returns a budget without limits.
+func freeBudget() *budget {
+	b := new(budget)
+	b.set(unlimited, unlimited)
+	return b
 }

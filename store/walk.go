@@ -155,12 +155,22 @@ func (sh *shard) describe(at ref, now Minute, t *Torrent) {
 	}
 }
 
-// minBatch and maxBatch are the least and most torrents that Sorted keeps after
-// each look at all, in up to twice the memory: 1 and 19 MB.
+// Bounds of how many torrents Sorted keeps after each look at all, in up to
+// twice the memory: 1 and 19 MB, and where memory is short 0.6 MB.
 const (
-	minBatch = 1 << 14
-	maxBatch = 1 << 18
+	minBatch   = 1 << 14
+	maxBatch   = 1 << 18
+	shortBatch = 1 << 13
 )
+
+// batchLen returns how many of n torrents Sorted keeps after each look at all.
+// A batch takes no more than a sixteenth of what the budget has left: others may
+// be at it as well, and what is counted here is counted nowhere else.
+func (s *Store) batchLen(n int) int {
+	const torrentLen = 20 + 3*4 + 4 // of a Torrent, in bytes
+	room := (s.budget.most.Load() - s.budget.used.Load()) / (16 * 2 * torrentLen)
+	return int(max(min(int64(max(n/16, minBatch)), maxBatch, room), shortBatch))
+}
 
 // Sorted calls fn with all torrents in ascending order of their infohash, some
 // at a time, until it returns false. The slice is fn's until it returns, and
@@ -168,11 +178,11 @@ const (
 //
 // What is sorted at once is a sixteenth of the torrents, within bounds, so the
 // memory it takes is some 4 bytes a torrent, and up to 4 million of them are
-// looked at sixteen times. A torrent that comes or goes meanwhile may be missing
+// looked at sixteen times, or more often if memory is short. A torrent that comes or goes meanwhile may be missing
 // or listed.
 func (s *Store) Sorted(now Minute, fn func(batch []Torrent) bool) {
 	n, _, _ := s.Totals()
-	size := min(max(n/16, minBatch), maxBatch)
+	size := s.batchLen(n)
 	batch := make([]Torrent, 0, min(n+n/8+16, 2*size))
 	var last *proto.Infohash // of those handed over
 	for {
@@ -232,8 +242,8 @@ func (s *Store) Load(ih *proto.Infohash, downloaded uint32, idle, now Minute) {
 }
 
 // credit notes that the torrent at at, in the table at pos, was downloaded at
-// least so many times and last used idle minutes ago or later. It returns where
-// the torrent is afterwards.
+// least so many times and last used idle minutes ago or later, if there is
+// memory for that. It returns where the torrent is afterwards.
 func (sh *shard) credit(at ref, pos int, downloaded uint32, idle, now Minute) ref {
 	if at.class() == swarmRef {
 		sw := sh.swarms[at.index()]
@@ -244,7 +254,17 @@ func (sh *shard) credit(at ref, pos int, downloaded uint32, idle, now Minute) re
 	if r.tailed() {
 		idle = min(idle, r.idle(now))
 	}
-	at = sh.refit(at, pos, max(len(r), recordBytes(r.n4(), r.n6(), true)), true)
+	ok := false
+	if n := max(len(r), recordBytes(r.n4(), r.n6(), true)); n > maxRecord {
+		if at, ok = sh.enlarge(at, pos, wish); ok {
+			return sh.credit(at, pos, downloaded, idle, now)
+		}
+	} else {
+		at, ok = sh.refit(at, pos, n, true, wish)
+	}
+	if !ok {
+		return at
+	}
 	r = sh.record(at)
 	r.setDownloaded(max(r.downloaded(), downloaded))
 	r.use(now - idle)
