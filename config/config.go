@@ -82,6 +82,19 @@ const (
 	// more than the clock takes for a step, and so little that nobody is
 	// silenced for more than a few minutes.
 	MinBurst, MaxBurst = 2, 100
+	// MaxStored is the largest limit of torrents and peers: as many as are
+	// counted with 31 bits.
+	MaxStored = 1<<31 - 1
+	// MaxPorts is the largest limit.ports_per_address: every port there is.
+	MaxPorts = 1<<16 - 1
+)
+
+// Bounds of limit.memory, in bytes. With less there would be no room for peers
+// beside the program; more no machine has.
+const (
+	MinMemory        = 8 << 20
+	MaxMemory        = 1 << 46
+	MemoryAuto int64 = -1
 )
 
 // Bounds of the announce interval. Trackers asked for more often than every 5
@@ -198,11 +211,15 @@ type Config struct {
 	Connections int           // most TCP connections, up to MaxConnections; 0: from the file limit
 
 	// Budgets of requests.
-	RateAddress int // a second for an address, or a /64 of IPv6, up to MaxRate; 0: none
-	RatePrefix  int // a second for a prefix; 0: none
-	RateBurst   int // seconds' worth that may come at once, MinBurst to MaxBurst
-	RatePrefix4 int // bits of a prefix, 8 to 32
-	RatePrefix6 int // the same for IPv6, 16 to 64
+	RateAddress     int   // a second for an address, or a /64 of IPv6, up to MaxRate; 0: none
+	RatePrefix      int   // a second for a prefix; 0: none
+	RateBurst       int   // seconds' worth that may come at once, MinBurst to MaxBurst
+	RatePrefix4     int   // bits of a prefix, 8 to 32
+	RatePrefix6     int   // the same for IPv6, 16 to 64
+	Memory          int64 // most bytes of memory of the process; 0: no limit; MemoryAuto: a share of what there is
+	PeersPerTorrent int   // most peers of a torrent; 0: no limit
+	Torrents        int   // most torrents; 0: no limit
+	PortsPerAddress int   // most peers of an address in a torrent; 0: no limit
 
 	// Warnings are lines for the operator about what was accepted but does
 	// not do what it seems to say.
@@ -233,7 +250,7 @@ func (c *Config) Where(value string, names ...string) string {
 func Default() Config {
 	return Config{
 		StatsPath: "stats", User: "nobody", Sandbox: true, Interval: DefaultInterval,
-		RateBurst: 10, RatePrefix4: 24, RatePrefix6: 48,
+		RateBurst: 10, RatePrefix4: 24, RatePrefix6: 48, Memory: MemoryAuto,
 	}
 }
 

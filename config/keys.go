@@ -262,6 +262,43 @@ var keys = []key{
 		set: func(p *parser, v string) error { return rate(&p.cfg.RatePrefix6, v, 16, 64) },
 	},
 	{
+		name: "limit.memory", arg: "size", def: "auto",
+		allowed: "auto, off, or a size from 8m to 64t, in bytes or with k, m, g or t for powers of 1024",
+		doc: "Most memory that the whole process may take. auto is half of the machine's memory, or three quarters of the" +
+			" cgroup's if that is less; the start says which. When most of it is taken, large torrents stop growing, small and new" +
+			" ones do not; when all is taken, new peers are not stored any more, but answered. Who is stored already is" +
+			" renewed and may leave, and what expires makes room.",
+		sample: "auto", set: func(p *parser, v string) (err error) {
+			p.cfg.Memory, err = memory(v)
+			return err
+		},
+	},
+	{
+		name: "limit.peers_per_torrent", arg: "number", def: "0", unit: "peers", allowed: "a number of peers from 0 to 2147483647",
+		doc:    "Most peers of one torrent, 0 for no limit. Further ones are answered, but not stored.",
+		sample: "0", set: func(p *parser, v string) (err error) {
+			p.cfg.PeersPerTorrent, err = number(v, 0, MaxStored)
+			return err
+		},
+	},
+	{
+		name: "limit.torrents", arg: "number", def: "0", unit: "torrents", allowed: "a number of torrents from 0 to 2147483647",
+		doc:    "Most torrents, 0 for no limit. Peers of further ones are answered, but not stored.",
+		sample: "0", set: func(p *parser, v string) (err error) {
+			p.cfg.Torrents, err = number(v, 0, MaxStored)
+			return err
+		},
+	},
+	{
+		name: "limit.ports_per_address", arg: "number", def: "0", unit: "ports", allowed: "a number of ports from 0 to 65535",
+		doc: "Most peers of one address, with different ports, in one torrent; 0 for no limit. IPv6 counts by networks of /64." +
+			" Further ones are answered, but not stored. Many people behind one address, as mobile networks have them, are cut short by it.",
+		sample: "0", set: func(p *parser, v string) (err error) {
+			p.cfg.PortsPerAddress, err = number(v, 0, MaxPorts)
+			return err
+		},
+	},
+	{
 		name: "livesync.cluster.listen", arg: "ip[:port]", def: "none", allowed: allowedListen,
 		doc: docSync, sample: "192.0.2.1:9696", set: ignoreAddr,
 	},

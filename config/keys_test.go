@@ -50,6 +50,10 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"limit.rate.burst":           {good: []string{"2", "100"}, bad: []string{"1", "101", "x10"}},
 	"limit.rate.prefix4":         {good: []string{"8", "32"}, bad: []string{"7", "33", "/24"}},
 	"limit.rate.prefix6":         {good: []string{"16", "64"}, bad: []string{"15", "65", "128"}},
+	"limit.memory":               {good: []string{"auto", "off", "0", "8388608", "32m", "1G", "64t"}, bad: []string{"1m", "12", "m", "32mb", "1.5g", "65t", "-1", "99999999999999999999", "50%"}},
+	"limit.peers_per_torrent":    {good: []string{"0", "5000"}, bad: []string{"2147483648", "all"}},
+	"limit.torrents":             {good: []string{"0", "200"}, bad: []string{"-1", "1e6"}},
+	"limit.ports_per_address":    {good: []string{"0", "8"}, bad: []string{"65536", "none"}},
 	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"livesync.cluster.node_ip":   {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"batchsync.cluster.admin_ip": {good: []string{"192.0.2.1"}, bad: []string{"x"}},
@@ -126,7 +130,8 @@ func TestDefaults(t *testing.T) {
 func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
 		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstate.interval 60\n" +
-		"tracker.interval.adaptive on\nlimit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n"
+		"tracker.interval.adaptive on\nlimit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n" +
+		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state", "--replace"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)

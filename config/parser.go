@@ -166,6 +166,38 @@ func number(v string, low, high int) (int, error) {
 	return n, nil
 }
 
+// memory returns a number of bytes, 0 for off, or MemoryAuto.
+func memory(v string) (int64, error) {
+	switch v {
+	case "auto":
+		return MemoryAuto, nil
+	case "off", "0":
+		return 0, nil
+	case "":
+		return 0, errors.New("not a size")
+	}
+	digits, shift := v, 0
+	if at := strings.IndexByte("kmgt", v[len(v)-1]|' '); at >= 0 {
+		digits, shift = v[:len(v)-1], 10*(at+1)
+	}
+	n := int64(0)
+	for _, c := range []byte(digits) {
+		if c < '0' || c > '9' {
+			return 0, errors.New("not a size")
+		}
+		if n = n*10 + int64(c-'0'); n > MaxMemory>>shift {
+			return 0, errors.New("above 64t")
+		}
+	}
+	if digits == "" {
+		return 0, errors.New("not a size")
+	}
+	if n <<= shift; n < MinMemory {
+		return 0, errors.New("below 8m")
+	}
+	return n, nil
+}
+
 // onOff returns whether v is "on".
 func onOff(v string) (bool, error) {
 	if v != "on" && v != "off" {
