@@ -37,6 +37,8 @@ type Config struct {
 	Interval      time.Duration // between two announces of a client; 0: 30 minutes
 	Adaptive      bool          // less in small swarms, more in large ones, between 5 and 80 minutes
 	MaxConns      int           // TCP connections at once; 0: what the file limit allows
+	AutoConns     int           // no more than that if MaxConns is 0; 0: as many as there may be
+	Clerks        int           // long answers at once; 0: 4
 	IdleLimit     time.Duration // for an HTTP request; 0: 5 s
 	UDP, TCP      Transport
 	ReceiveBuffer int // bytes for each UDP socket; 0: 1.5 MiB
@@ -111,6 +113,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Interval <= 0 {
 		cfg.Interval = defaultInterval
+	}
+	if cfg.Clerks <= 0 {
+		cfg.Clerks = clerks
 	}
 	if cfg.IdleLimit <= 0 {
 		cfg.IdleLimit = idleLimit

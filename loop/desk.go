@@ -57,7 +57,7 @@ type desk struct {
 
 // Limits of the desk. opentracker too gives a long answer 15 minutes in all.
 const (
-	clerks     = 4
+	clerks     = 4 // unless the configuration wants fewer
 	queueLen   = 16
 	maxAsked   = 2 // at once for one client, who might read very slowly
 	stallLimit = 30 * time.Second

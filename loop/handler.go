@@ -86,6 +86,9 @@ func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both
 		NumWant:  numWant,
 	}
 	r.store.Announce(&r.query, r.minute(), r.rnd, &r.found)
+	if r.found.Refused != store.NotRefused {
+		r.stats.Inc(notStored[r.found.Refused], familyOf(addr))
+	}
 	if r.found.Completed {
 		r.stats.Inc(stats.Completed, familyOf(addr))
 	}
@@ -99,6 +102,14 @@ func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both
 			r.woodpeckers.Add(addr)
 		}
 	}
+}
+
+// notStored are what refusals of the store are counted as.
+var notStored = [store.NumRefusals]stats.Counter{
+	store.RefusedMemory:   stats.PeersNoMemory,
+	store.RefusedPeers:    stats.PeersTooMany,
+	store.RefusedTorrents: stats.PeersNewTorrent,
+	store.RefusedPorts:    stats.PeersManyPorts,
 }
 
 // families says whether an answer has room for peers of both families, as over

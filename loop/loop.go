@@ -90,6 +90,7 @@
 package loop
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -181,7 +182,7 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	limit, err := maxConns(files, s.cfg.MaxConns, engines)
+	limit, err := maxConns(files, cmp.Or(s.cfg.MaxConns, s.cfg.AutoConns), engines)
 	if err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (s *Server) start() error {
 	s.sayWhere()
 	close(s.barrier.serve)
 	s.read()
-	for range clerks {
+	for range s.cfg.Clerks {
 		s.running.Go(func() { s.desk.clerk(s.barrier.closed) })
 	}
 	return nil

@@ -101,6 +101,18 @@ const (
 	// long.
 	LoadPages
 
+	// PeersNoMemory are announces, either wire, of peers that were not stored
+	// because there is no memory for them, or little and their torrent is large.
+	// They are answered, as the next three are.
+	PeersNoMemory
+	// PeersTooMany are those of peers of torrents with as many as they may have.
+	PeersTooMany
+	// PeersNewTorrent are those for torrents beyond the limit of torrents.
+	PeersNewTorrent
+	// PeersManyPorts are those of peers whose address has as many ports in the
+	// torrent as it may have.
+	PeersManyPorts
+
 	// HTTPNotModest are answers 402 to a full scrape too soon after the last.
 	HTTPNotModest
 	// HTTPSwitchedOff are answers 500 to a page that nobody has, mode=busy.
