@@ -87,7 +87,7 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 
 // asideLines are what a tracker says in any case, or when it is started as
 // root. Tests that are not about that do not care.
-var asideLines = []string{"tracker: root given up: ", "tracker: user nobody may not search ", "tracker: sandbox: "}
+var asideLines = []string{"tracker: memory: ", "tracker: root given up: ", "tracker: user nobody may not search ", "tracker: sandbox: "}
 
 // says returns the next line of the tracker, which must begin with prefix,
 // without it.

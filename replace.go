@@ -292,7 +292,7 @@ func (t *tracker) handOut(peer *handover.Peer, door int, layout uint64) error {
 		return errEnds
 	}
 	welcome, files := welcome{version: handoverVersion, pid: os.Getpid(), bytes: t.store.Bytes()}, []int{door}
-	if memory := t.store.Memory(); shareMemory && memory >= 0 && layout == store.Layout(store.Limits{}) {
+	if memory := t.store.Memory(); shareMemory && memory >= 0 && layout == store.Layout(limits(t.cfg)) {
 		files = append(files, memory)
 	}
 	if err := peer.Send(msgWelcome, welcome.append(nil), files...); err != nil {

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"tracker/config"
@@ -54,7 +51,7 @@ func (t *tracker) meet() error {
 	}
 	if err == nil {
 		t.heir = &heir{peer: peer, memory: -1}
-		err = t.heir.hear(d)
+		err = t.heir.hear(d, store.Layout(limits(t.cfg)))
 	}
 	if err == nil && !d.named && !t.listensThere(t.heir.sockets) {
 		err = errors.New("it listens on other addresses than this one is to; if it is meant nevertheless, name its socket with tracker.socket")
@@ -78,10 +75,11 @@ func (t *tracker) disinherit(err error) error {
 	return &heirError{t.door.path, err}
 }
 
-// hear says hello and takes what is handed out before anything is decided.
-func (h *heir) hear(d *door) error {
+// hear says hello and takes what is handed out before anything is decided. The
+// layout is that of our store's memory.
+func (h *heir) hear(d *door, layout uint64) error {
 	_ = h.peer.Limit(helloLimit) // fails only if it is closed, and so does the rest
-	if err := h.peer.Send(msgHello, hello{handoverVersion, store.Layout(store.Limits{})}.append(nil)); err != nil {
+	if err := h.peer.Send(msgHello, hello{handoverVersion, layout}.append(nil)); err != nil {
 		return err
 	}
 	m, err := expect(h.peer, msgWelcome)
@@ -156,16 +154,8 @@ func resident(f *os.File) int64 {
 	if f == nil {
 		return 0
 	}
-	var kb int64
-	status := bufio.NewScanner(io.NewSectionReader(f, 0, 1<<16))
-	for status.Scan() {
-		name, value, _ := strings.Cut(status.Text(), ":")
-		if name == "RssAnon" || name == "RssShmem" {
-			n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			kb += n
-		}
-	}
-	return kb << 10
+	n := parseStatus(f)
+	return n.anonymous + n.shared
 }
 
 // inherit takes everything, in the moment before we serve.

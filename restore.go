@@ -93,6 +93,9 @@ func (t *tracker) restore(from *store.Snapshot, ids *loop.ConnIDs) error {
 	}
 	torrents, seeders, leechers := t.store.Totals()
 	logf("snapshot %s: %s; %d of its %d peers loaded, in %d torrents", t.state.path, age, seeders+leechers, totals.Peers, torrents)
+	if totals.Refused > 0 {
+		logf("snapshot %s: %d peers left out, for want of memory or beyond a limit", t.state.path, totals.Refused)
+	}
 	return nil
 }
 

@@ -62,9 +62,22 @@ func (t *tracker) logSummary() {
 	if t.state.path != "" {
 		snapshots = fmt.Sprintf("; %d snapshots, %d failed", c.Sum(stats.Snapshots), c.Sum(stats.SnapshotErrors))
 	}
-	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects%s%s",
+	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects%s%s%s",
 		torrents, seeders, leechers, time.Since(t.began).Round(time.Second),
-		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects), snapshots, floodSummary(&c))
+		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects), snapshots, refusalSummary(&c), floodSummary(&c))
+}
+
+// refusalSummary returns how many peers were not stored and why, or "" if all
+// were.
+func refusalSummary(c *stats.Totals) string {
+	memory, full := c.Sum(stats.PeersNoMemory), c.Sum(stats.PeersTooMany)
+	torrents, ports := c.Sum(stats.PeersNewTorrent), c.Sum(stats.PeersManyPorts)
+	n := memory + full + torrents + ports
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d announces not stored: %d for want of memory, %d in full torrents, %d for new torrents, %d for their ports",
+		n, memory, full, torrents, ports)
 }
 
 // floodSummary returns what there was too much of, or "" if nothing was.

@@ -27,6 +27,7 @@ type tracker struct {
 	heir    *heir            // while we take another's place
 	lists   *whitelist.Lists // nil until the cell is entered, and if there are none
 	store   *store.Store
+	ceiling *ceiling
 	server  *loop.Server
 	began   time.Time // monotonic: only its age matters
 }
@@ -51,7 +52,13 @@ func (t *tracker) serve() error {
 		return err
 	}
 	t.began = time.Now()
-	t.store = store.New(store.Options{Expire: expire(longestInterval(t.cfg)), Shared: t.door.listener != nil})
+	t.store = store.New(store.Options{
+		Expire: expire(longestInterval(t.cfg)),
+		Shared: t.door.listener != nil,
+		Limits: limits(t.cfg),
+	})
+	t.ceiling = newCeiling(t.cfg.Memory, t.store)
+	defer t.ceiling.end()
 	if t.server, err = loop.Run(t.loopConfig(sockets)); err != nil {
 		if t.heir != nil {
 			err = t.disinherit(err)
@@ -115,11 +122,17 @@ func (t *tracker) ready(h *loop.Heritage) error {
 	if err := t.enter(); err != nil {
 		return err
 	}
+	t.ceiling.begin() // what is loaded is limited, too
 	if t.heir != nil {
 		t.openState()
 		t.confine()
-		return t.inherit(h)
+		if err := t.inherit(h); err != nil {
+			return err
+		}
+		t.ceiling.keep() // the store may have got other memory
+		return nil
 	}
+	t.ceiling.keep()
 	t.loadSnapshot(&h.IDs) // the store has to be empty
 	t.loadState()
 	t.confine()
@@ -205,6 +218,8 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 		Interval:    t.cfg.Interval,
 		Adaptive:    t.cfg.Adaptive,
 		MaxConns:    t.cfg.Connections,
+		AutoConns:   t.ceiling.connections(),
+		Clerks:      t.ceiling.clerks(),
 		Redirect:    t.cfg.RedirectURL,
 		Trust:       loop.Trust{Proxies: t.cfg.Proxies, RealIP: t.cfg.RealIP, Announcers: t.cfg.IPFromQuery},
 		Clients:     loop.ClientRules{Allow: t.cfg.ClientAllow, Deny: t.cfg.ClientDeny},
@@ -261,6 +276,15 @@ func longestInterval(cfg *config.Config) time.Duration {
 func expire(interval time.Duration) store.Minute {
 	longest := interval + interval/10
 	return store.Minute((longest + longest/2 + time.Minute - 1) / time.Minute)
+}
+
+// limits returns what cfg says of the store's, but for memory.
+func limits(cfg *config.Config) store.Limits {
+	return store.Limits{
+		PeersPerTorrent: cfg.PeersPerTorrent,
+		Torrents:        cfg.Torrents,
+		PortsPerAddress: cfg.PortsPerAddress,
+	}
 }
 
 // watch follows changes of the lists until the function it returns is called.

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"time"
+
+	"tracker/config"
+	"tracker/store"
+)
+
+// A ceiling keeps the whole process below limit.memory.
+//
+//	0                                                             limit
+//	├── program, Go heap, stacks ──┬── allowance ──┬── the store ───┤
+//	        the rest, as measured      may grow         its budget
+//
+// Nearly all memory is the store's, which knows exactly what it has and never
+// takes more than it may, whether another process can go on with it or not. Of
+// the rest nobody can say beforehand how large it
+// gets: connections, lists, the collector's garbage, pages of the program that
+// are read for the first time. So the resident size of the process is measured
+// every second, and what is not the store's, and an allowance for what may come
+// until the next look, is taken off what the store may have. What it has by then
+// is not taken back: peers expire, and until then no new ones come in.
+//
+// Go's own limit follows, so that it would rather collect more often than go
+// beyond the ceiling, and gives back what it has collected.
+//
+// Who takes another tracker's place has all that the other one's store held at
+// once, and counts it at once, although the system counts a page only when it is
+// first looked at. If it is more than this ceiling allows, nobody new is stored
+// until there is less. For the moment in which there are both, each is below its
+// own ceiling; what they share is there once, and the rest of both.
+type ceiling struct {
+	limit int64 // bytes; 0 means none
+	from  string
+	store *store.Store
+	meter *meter
+	first int64 // what was not the store's in the beginning
+	rest  int64 // the same at its highest, which fades
+	goes  int64 // Go's limit
+	looks int   // one a second
+	swept int   // at which everything was last collected for want of memory
+
+	ending, ended chan struct{} // of keeping it
+}
+
+// Shares of what there is that the default limit takes: a cgroup is there for
+// us, except for what the kernel keeps for its sockets; a machine has others to
+// feed, a small one above all the kernel.
+const (
+	machineShare = 2 // a half
+	cgroupShare  = 4 // all but a quarter
+)
+
+// newCeiling returns the ceiling that the configuration asks for. It opens what
+// is out of reach later.
+func newCeiling(memory int64, s *store.Store) *ceiling {
+	c := &ceiling{limit: memory, from: "limit.memory", store: s}
+	if memory == config.MemoryAuto {
+		c.limit, c.from = defaultCeiling(machineMemory(), cgroupMemory())
+	}
+	if c.limit > 0 {
+		c.meter = openMeter()
+	}
+	return c
+}
+
+// defaultCeiling returns a limit and where it comes from, for a machine and a
+// cgroup with so many bytes; 0 is unknown, or none.
+func defaultCeiling(machine, cgroup int64) (limit int64, from string) {
+	limit, from = machine/machineShare, "half of the machine's "+size(machine)
+	if share := cgroup - cgroup/cgroupShare; cgroup > 0 && (share < limit || machine == 0) {
+		limit, from = share, "three quarters of the cgroup's "+size(cgroup)
+	}
+	return limit, from
+}
+
+// size returns a number of bytes as people read it.
+func size(n int64) string {
+	switch {
+	case n < 100<<20:
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	case n < 10<<30:
+		return fmt.Sprintf("%d MB", n>>20)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
+}
+
+// begin tells the operator of the ceiling, and the store what it may have.
+func (c *ceiling) begin() {
+	if c.limit == 0 {
+		logf("memory: no limit")
+		return
+	}
+	logf("memory: at most %s (%s)", size(c.limit), c.from)
+	if room := c.look(); room < c.limit/8 {
+		logf("memory: the program alone takes %s, which leaves %s for peers; raise limit.memory", size(c.rest), size(max(room, 0)))
+	}
+}
+
+// keep looks at the memory every second until end is called.
+func (c *ceiling) keep() {
+	if c.limit == 0 {
+		return
+	}
+	c.ending, c.ended = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(c.ended)
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-c.ending:
+				return
+			case <-ticker.C:
+				c.look()
+			}
+		}
+	}()
+}
+
+// end ends what keep began, if it did.
+func (c *ceiling) end() {
+	if c.ending != nil {
+		close(c.ending)
+		<-c.ended
+	}
+}
+
+// Shares of the limit for what is not the store's.
+const (
+	// connShare is what connections may take if all of them are in the middle
+	// of a long request.
+	connShare = 16
+	connBytes = 8 << 10 // bytes of such a connection, with the collector's share
+	// listingShare is what long answers, lists that are read anew and snapshots
+	// may take; listingMost, in bytes, is as much as they ever need.
+	listingShare = 16
+	listingMost  = 16 << 20
+	clerkLen     = 16 << 20 // bytes of the limit for each long answer at once
+	// moreShare, and moreLeast in bytes, are what may come within a second and
+	// is nothing of the kind, above the most there was.
+	moreShare = 64
+	moreLeast = 1 << 20
+)
+
+// allowance returns how much of a limit what is not the store's may need, if it
+// was first in the beginning and has been as much as rest since.
+func allowance(limit, first, rest int64) int64 {
+	more := moreLeast + limit/moreShare
+	return more + max(rest, first+limit/connShare+min(limit/listingShare, listingMost))
+}
+
+// connections returns how many connections the ceiling has room for, if nobody
+// says how many there may be; 0 means any number.
+func (c *ceiling) connections() int { return int(c.limit / connShare / connBytes) }
+
+// clerks returns how many long answers may be written at once; 0 means as many
+// as usual.
+func (c *ceiling) clerks() int {
+	if c.limit == 0 {
+		return 0
+	}
+	return int(max(1, min(c.limit/clerkLen, 4)))
+}
+
+// fadeShare: a peak of the rest is forgotten by so much every second, so in some
+// minutes.
+const fadeShare = 128
+
+// look measures, and tells the store and Go what they may have. It returns what
+// the store may have.
+func (c *ceiling) look() int64 {
+	c.looks++
+	used := c.store.Bytes()
+	m := c.meter.read(used, c.store.Memory() >= 0)
+	c.rest = max(m.rest, c.rest-c.rest/fadeShare)
+	if c.first == 0 {
+		c.first = c.rest
+	}
+	room := min(c.limit-allowance(c.limit, c.first, c.rest), used+m.mappable)
+	c.store.SetMemory(max(room, 0))
+
+	// Half of what is free is Go's, and no less than it collects at anyway.
+	free := c.limit - m.rest - used
+	goes := max(m.goTotal+free/2, m.goLive+m.goLive/2+moreLeast)
+	if goes < c.goes || goes > c.goes+c.goes/8 {
+		c.goes = goes
+		debug.SetMemoryLimit(goes)
+	}
+	garbage := m.goTotal - m.goLive - m.goLive/2
+	scarce := free < moreLeast || room-used < c.limit/moreShare && garbage > moreLeast+c.limit/moreShare
+	if scarce && c.looks-c.swept >= sweepEvery {
+		c.swept = c.looks
+		debug.FreeOSMemory()
+	}
+	return room
+}
+
+// sweepEvery is how often all garbage is collected and given back at the most,
+// when memory is scarce and there is some to be had.
+const sweepEvery = 10 // seconds
+
+// A measurement says how much memory the process has, in bytes.
+type measurement struct {
+	rest     int64 // what is not the store's
+	goTotal  int64 // Go's part of that
+	goLive   int64 // what of the heap was in use when it was last collected
+	mappable int64 // what limits of the process let it have beside
+}
+
+// A meter measures. It belongs to one goroutine.
+type meter struct {
+	status  *os.File // nil where there is none
+	samples []metrics.Sample
+	limits  processLimits
+}
+
+// programLen is about what of a program is resident, in bytes, where the system
+// does not say.
+const programLen = 4 << 20
+
+func openMeter() *meter {
+	return &meter{
+		status: openStatus(),
+		limits: ownLimits(),
+		samples: []metrics.Sample{
+			{Name: "/memory/classes/total:bytes"},
+			{Name: "/memory/classes/heap/released:bytes"},
+			{Name: "/gc/heap/live:bytes"},
+		},
+	}
+}
+
+// read measures, while the store has so many bytes, in memory that can be shared
+// or not.
+func (m *meter) read(used int64, shared bool) measurement {
+	metrics.Read(m.samples)
+	total, released, live := m.samples[0].Value.Uint64(), m.samples[1].Value.Uint64(), m.samples[2].Value.Uint64()
+	r := measurement{goTotal: int64(total - released), goLive: int64(live), mappable: math.MaxInt64 / 2}
+	r.rest = r.goTotal + programLen
+	if m.status == nil {
+		return r
+	}
+	s := parseStatus(m.status)
+	switch {
+	case s.resident == 0: // unreadable
+	case shared && s.shared > 0:
+		r.rest = s.resident - s.shared // nothing else is shared
+	default:
+		r.rest = s.resident - used
+	}
+	r.mappable = min(r.mappable, m.limits.addresses-s.addresses-int64(spareAddresses))
+	if !shared {
+		r.mappable = min(r.mappable, m.limits.data-s.data-int64(spareAddresses))
+	}
+	return r
+}
+
+// spareAddresses is what the Go heap may need of a limit of addresses before we
+// look again, in bytes: it takes them by the arena.
+const spareAddresses = 64 << 20 * (1 + ^uint(0)>>63) / 2 // 64 MB, or 32 MB with 32 bits
+
+// processLimits are how many bytes the process may map, in all and of its own;
+// no limit is a very large one.
+type processLimits struct{ addresses, data int64 }
+
+// A processStatus is what the system says of a process, in bytes; 0 is unknown.
+type processStatus struct {
+	addresses, data             int64 // mapped in all, and of its own
+	resident, anonymous, shared int64 // there in all, of its own, and in memory that it shares
+}
+
+// parseStatus reads the status of a process.
+func parseStatus(f *os.File) (s processStatus) {
+	fields := map[string]*int64{
+		"VmSize": &s.addresses, "VmData": &s.data, "VmRSS": &s.resident, "RssAnon": &s.anonymous, "RssShmem": &s.shared,
+	}
+	lines := bufio.NewScanner(io.NewSectionReader(f, 0, 1<<16))
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		if field := fields[name]; field != nil {
+			kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			*field = kb << 10
+		}
+	}
+	return s
+}
