@@ -57,7 +57,7 @@ func TestBudget(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if checked {
 				tt.steps /= 40
-				tt.most /= 8
+				tt.most = max(tt.most/8, min(tt.most, 100<<10))
 			}
 			r := rand.New(rand.NewPCG(9, uint64(tt.steps)))
 			m := newMachine(t, 45)
