@@ -123,6 +123,7 @@ func allowed(n needs, pid uint32) []rule {
 		unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_SIGALTSTACK,
 		unix.SYS_RESTART_SYSCALL, // made by the kernel, after SIGCONT
 		unix.SYS_GETRANDOM,
+		unix.SYS_FALLOCATE, // pages of the store's memory; other files that may be written to are not open
 
 		// Who and where we are.
 		unix.SYS_GETPID, unix.SYS_GETTID, unix.SYS_GETPPID, unix.SYS_GETCWD, unix.SYS_UNAME, unix.SYS_SYSINFO, unix.SYS_GETRUSAGE,
@@ -142,7 +143,7 @@ func allowed(n needs, pid uint32) []rule {
 	rules = append(rules, onThisCPU...)
 	if n.writes {
 		rules = append(rules, plain(
-			unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_PWRITE64,
+			unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_FTRUNCATE, unix.SYS_PWRITE64,
 			unix.SYS_FCHMOD, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT,
 		)...)
 		rules = append(rules, toWriteOnThisCPU...)

@@ -26,8 +26,9 @@ func newSharing(t testing.TB) *machine {
 	return m
 }
 
-// handOn has another store go on with that of m, as another process would.
-func (m *machine) handOn() *Store {
+// handOn has another store, with these options, go on with that of m, as another
+// process would.
+func (m *machine) handOn(o Options) *Store {
 	m.t.Helper()
 	var layout bytes.Buffer
 	if err := m.store.WriteLayout(&layout); err != nil {
@@ -37,7 +38,7 @@ func (m *machine) handOn() *Store {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	next := New(Options{Shards: 4, Expire: 45, Shared: true})
+	next := New(o)
 	if err := next.Adopt(fd, &layout); err != nil {
 		m.t.Fatal(err)
 	}
@@ -80,7 +81,8 @@ func TestAdopt(t *testing.T) {
 			m.store.SweepStep(m.now)
 		}
 		last := m.store
-		m.store = m.handOn()
+		m.model.expire = MinExpire + Minute(r.IntN(20))
+		m.store = m.handOn(Options{Shards: 4, Expire: m.model.expire, Shared: true})
 		last.leave()
 		if checked {
 			for i := range m.store.shards {
@@ -99,11 +101,10 @@ func TestAdoptGivesBack(t *testing.T) {
 	m := newSharing(t)
 	defer func() { m.end() }()
 	pages := func() int64 {
-		var st unix.Stat_t
-		if err := unix.Fstat(m.store.Memory(), &st); err != nil {
-			t.Fatal(err)
+		if n := m.fileBytes(); n != m.store.Bytes() {
+			t.Errorf("the file has %d bytes, the budget says %d", n, m.store.Bytes())
 		}
-		return st.Blocks / 8
+		return m.store.Bytes() / int64(pageLen)
 	}
 	announce := func(e proto.Event) {
 		for i := range uint32(40_000) {
@@ -118,7 +119,7 @@ func TestAdoptGivesBack(t *testing.T) {
 	announce(proto.EventNone)
 	full := pages()
 	last := m.store
-	m.store = m.handOn()
+	m.store = m.handOn(Options{Shards: 4, Expire: 45, Shared: true})
 	last.leave()
 	if n := pages(); n != full {
 		t.Errorf("%d pages after it was handed on, before %d", n, full)

@@ -16,6 +16,10 @@ import (
 // since a page that nobody has written to is not there, and pages given back
 // are punched out of the file.
 //
+// To write to a page that the system then does not have is the end of the
+// process, by a signal, where private memory would have been refused when it was
+// mapped. So all pages are asked for before they are used; see commit.
+//
 // A nil arena is private memory.
 type arena struct {
 	fd int
@@ -40,11 +44,41 @@ func newArena() *arena {
 	if err != nil {
 		return nil
 	}
-	if err := unix.Ftruncate(fd, arenaLen); err != nil {
+	if unix.Ftruncate(fd, arenaLen) != nil || !comesByPage(fd) {
 		unix.Close(fd)
 		return nil
 	}
 	return openArena(fd)
+}
+
+// comesByPage reports whether a page of an empty file can be asked for, and is
+// all that comes. An administrator may want huge pages for memory of this kind,
+// of which a budget knows nothing.
+func comesByPage(fd int) bool {
+	var st unix.Stat_t
+	if allocate(fd, 0, int64(pageLen)) != nil || unix.Fstat(fd, &st) != nil || st.Blocks*512 != int64(pageLen) {
+		return false
+	}
+	return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, int64(pageLen)) == nil
+}
+
+// allocateMost is how many bytes are asked for at once: a signal makes the system
+// begin again.
+const allocateMost = 1 << 20
+
+// allocate has the system put pages into a file. After an error there may be
+// some, that nobody uses.
+func allocate(fd int, off, n int64) error {
+	for n > 0 {
+		part := min(n, allocateMost)
+		switch err := unix.Fallocate(fd, 0, off, part); {
+		case err == nil:
+			off, n = off+part, n-part
+		case err != unix.EINTR:
+			return err
+		}
+	}
+	return nil
 }
 
 // openArena returns an arena in a file that has no pieces in use yet.
@@ -68,7 +102,7 @@ func (a *arena) close() {
 }
 
 // mapMemory returns n bytes of zeroed memory, n being whole pages, or nil if the
-// system has none.
+// system has none. They are addresses until commit is called.
 func (a *arena) mapMemory(n int) []byte {
 	if a == nil {
 		return mapMemory(n)
@@ -87,6 +121,19 @@ func (a *arena) mapMemory(n int) []byte {
 		a.free[int64(n)] = free[:len(free)-1]
 	}
 	return b
+}
+
+// commit sees to it that the bytes of a piece from from to to, which are whole
+// pages, can be written to. It reports whether the system has them.
+func (a *arena) commit(b []byte, from, to int) bool {
+	if a == nil {
+		return true
+	}
+	if allocate(a.fd, a.offset(b)+int64(from), int64(to-from)) == nil {
+		return true
+	}
+	a.dropPages(b[from:to])
+	return false
 }
 
 var errPiece = errors.New("store: a piece of memory lies outside of it")
@@ -150,6 +197,10 @@ func (a *arena) mapWords(n int) words {
 	}
 	b := a.mapMemory(wordsLen(n))
 	if b == nil {
+		return nil
+	}
+	if !a.commit(b, 0, len(b)) {
+		a.unmapMemory(b)
 		return nil
 	}
 	return wordsIn(b, n)

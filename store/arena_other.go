@@ -19,6 +19,7 @@ func (*arena) mapMemory(n int) []byte           { return mapMemory(n) }
 func (*arena) piece(int64, int) ([]byte, error) { return nil, errPiece }
 func (*arena) unmapMemory(b []byte)             { unmapMemory(b) }
 func (*arena) dropPages(b []byte)               { dropPages(b) }
+func (*arena) commit([]byte, int, int) bool     { return true }
 func (*arena) offset([]byte) int64              { return 0 }
 func (*arena) mapWords(n int) words             { return mapWords(n) }
 func (*arena) unmapWords(w words)               { unmapWords(w) }

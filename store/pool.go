@@ -77,6 +77,10 @@ func (p *pool) pay(b *budget, u urgency) bool {
 		}
 		p.chunks = append(p.chunks, mem)
 	}
+	if !p.mem.commit(p.chunks[chunk], had, have) {
+		b.give(have - had)
+		return false
+	}
 	p.paid = p.fits(chunk, have)
 	p.promise(b, have-had)
 	return true
