@@ -14,13 +14,85 @@ import (
 // TestCeiling floods a tracker under a ceiling of 32 MB with announces for
 // random torrents. At no time does it take more. Meanwhile a peer that was
 // there before is renewed and keeps its place, finishes its download and leaves.
+// That holds for memory of its own, and for memory that a successor can go on
+// with.
 func TestCeiling(t *testing.T) {
-	p, _, udp := startLimited(t)
-	torrents := 1_000_000
-	if testing.Short() {
-		torrents = 100_000
+	for _, way := range []string{"private", "shared"} {
+		t.Run(way, func(t *testing.T) {
+			socket := "off"
+			if way == "shared" {
+				socket = newHouse(t).socket
+			}
+			p, _, udp := startLimited(t, "tracker.socket "+socket)
+			checkCeiling(t, p, udp, 32<<20, floodLen())
+			if shared := p.resident("RssShmem") > 0; shared != (way == "shared") {
+				t.Errorf("shared memory: %v", shared)
+			}
+		})
 	}
-	checkCeiling(t, p, udp, 32<<20, torrents)
+}
+
+// floodLen returns how many torrents a flood has: more than 32 MB have room for,
+// or with -short a tenth of that.
+func floodLen() int {
+	if testing.Short() {
+		return 100_000
+	}
+	return 1_000_000
+}
+
+// TestCeilingHeir replaces a tracker that is full by one with the same ceiling,
+// and that by one whose ceiling is lower than what it takes over. Nobody is
+// forgotten, and nobody new is stored by the second.
+func TestCeilingHeir(t *testing.T) {
+	t.Setenv("GOGC", fmt.Sprint(gcPercent)) // as main sets it
+	h := newHouse(t)
+	p, tcp, udp := h.first("limit.memory 32m")
+	p.late.Reset(floodLimit)
+	old := oldPeer{id: connectUDP(t, udp), to: udp}
+	old.announces(t, 1, 0)
+	if err := flood(udp, floodLen(), 3); err != nil {
+		t.Fatal(err)
+	}
+	stored := p.torrents()
+	next := h.start(replaceFlag, append(listen(tcp, udp), "limit.memory 32m")...)
+	next.late.Reset(floodLimit)
+	next.replaces(p)
+	next.says("tracker: listening on tcp ")
+	next.says("tracker: listening on udp ")
+	checkCeiling(t, next, udp, 32<<20, floodLen())
+	kept := next.torrents()
+	if kept < stored {
+		t.Errorf("%d torrents are left of %d", kept, stored)
+	}
+	if testing.Short() {
+		return // 100,000 fit under the lower ceiling as well
+	}
+	last := h.start(replaceFlag, append(listen(tcp, udp), "limit.memory 20m")...)
+	last.late.Reset(floodLimit)
+	last.replaces(next)
+	last.says("tracker: listening on tcp ")
+	last.says("tracker: listening on udp ")
+	old.announces(t, 0, 1)
+	if err := flood(udp, 100_000, 5); err != nil {
+		t.Fatal(err)
+	}
+	old.announces(t, 1, 0)
+	if n := last.torrents(); n != kept {
+		t.Errorf("under a lower ceiling there are %d torrents, %d were taken over", n, kept)
+	}
+	t.Logf("%d torrents; with the lower ceiling it takes %.2f MB", kept, last.resident("VmHWM")/1024)
+}
+
+// torrents returns how many p says it has.
+func (p *process) torrents() (n int) {
+	p.t.Helper()
+	p.signal(syscall.SIGUSR1)
+	said := p.says("tracker: ")
+	if _, err := fmt.Sscanf(said, "%d torrents", &n); err != nil {
+		p.t.Fatalf("it says %q", said)
+	}
+	return n
 }
 
 // floodLimit is how long a flood may take.
@@ -43,7 +115,7 @@ func checkCeiling(t *testing.T, p *process, udp string, limit float64, torrents 
 	old := oldPeer{id: connectUDP(t, udp), to: udp}
 	old.announces(t, 1, 0)
 	ended := make(chan error, 1)
-	go func() { ended <- flood(udp, torrents) }()
+	go func() { ended <- flood(udp, torrents, 1) }()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	renewals := 0
@@ -91,9 +163,10 @@ func (o *oldPeer) announces(t *testing.T, leechers, seeders byte) {
 	}
 }
 
-// flood announces one peer for each of n random torrents, some at a time, and
+// flood announces one peer for each of n torrents that seed chooses, some at a
+// time, and
 // takes the answers, all of which are good.
-func flood(to string, n int) error {
+func flood(to string, n int, seed uint64) error {
 	c, err := net.Dial("udp", to)
 	if err != nil {
 		return err
@@ -108,7 +181,7 @@ func flood(to string, n int) error {
 	if err != nil {
 		return err
 	}
-	rnd := rand.New(rand.NewPCG(1, 2))
+	rnd := rand.New(rand.NewPCG(seed, 2))
 	req := announceOf(answer[8:16], 0)
 	const batch = 64
 	for sent := 0; sent < n; sent += batch {

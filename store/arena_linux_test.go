@@ -91,10 +91,14 @@ func TestSharedNoMemory(t *testing.T) {
 	fd, used := m.store.mem.fd, m.store.Bytes()
 	m.store.mem.fd = int(null.Fd())
 	for i := range steps {
-		q := Query{Infohash: testInfohash(uint32(r.IntN(300))), Peer: testPeer6(uint32(10_000 + i))}
+		q := Query{Infohash: testInfohash(uint32(r.IntN(300))), Peer: testPeer6(uint32(10_000 + i%20_000))}
 		if i%2 == 0 && len(known) > 0 {
 			k := r.IntN(len(known))
-			if q = known[k]; i%8 == 0 {
+			q = known[k]
+			if swarm := m.model.torrents[q.Infohash]; swarm != nil {
+				q.Seeder = swarm.peers[string(q.Peer.Compact())].seeder
+			}
+			if i%8 == 0 {
 				q.Event, known = proto.EventStopped, slices.Delete(known, k, k+1)
 			}
 		}
