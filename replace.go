@@ -64,7 +64,7 @@ const (
 
 // handoverVersion is that of the messages. An heir and a giver of different
 // versions leave everything as it is.
-const handoverVersion = 1
+const handoverVersion = 2
 
 // Limits of what one side waits for.
 var (

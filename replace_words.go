@@ -108,19 +108,30 @@ func flagsOf(flags ...bool) (bits uint32) {
 //	 0  address         16   as IPv6
 //	16  port             2
 //	18  flags            2   see parseConn
-//	20  length of the request so far  4
-//	24  length of the answer left     4
-//	28  both
+//	20  since it got on  4   milliseconds
+//	24  since it began to wait        4  milliseconds
+//	28  bytes thrown away             4
+//	32  length of the request so far  4
+//	36  length of the answer left     4
+//	40  both
 func appendConn(b []byte, c *loop.Conn) []byte {
 	a := c.Src.Addr().As16()
 	b = le.AppendUint16(append(b, a[:]...), c.Src.Port())
-	b = le.AppendUint16(b, uint16(flagsOf(c.Proxied, c.Draining, c.Waiting, c.Parting, c.Deaf)))
-	b = le.AppendUint32(b, uint32(len(c.Partial)))
-	b = le.AppendUint32(b, uint32(len(c.Unsent)))
-	return append(append(b, c.Partial...), c.Unsent...)
+	b = le.AppendUint16(b, uint16(flagsOf(c.Proxied, c.Asked, c.Draining, c.Parting)))
+	for _, n := range []int64{c.Quiet.Milliseconds(), c.Age.Milliseconds(), int64(c.Drained)} {
+		b = le.AppendUint32(b, uint32(n))
+	}
+	kept := [][]byte{c.Partial, c.Unsent}
+	for _, p := range kept {
+		b = le.AppendUint32(b, uint32(len(p)))
+	}
+	for _, p := range kept {
+		b = append(b, p...)
+	}
+	return b
 }
 
-const connLen = 28
+const connLen = 40
 
 // parseConn reads a connection and returns what is behind it. Nothing of b is
 // kept.
@@ -129,16 +140,21 @@ func parseConn(b []byte) (c loop.Conn, rest []byte, err error) {
 		return c, nil, handover.ErrMessage
 	}
 	c.Src = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), le.Uint16(b[16:]))
-	for i, flag := range []*bool{&c.Proxied, &c.Draining, &c.Waiting, &c.Parting, &c.Deaf} {
+	for i, flag := range []*bool{&c.Proxied, &c.Asked, &c.Draining, &c.Parting} {
 		*flag = le.Uint16(b[18:])>>i&1 != 0
 	}
-	partial, unsent := uint64(le.Uint32(b[20:])), uint64(le.Uint32(b[24:]))
-	if b = b[connLen:]; partial+unsent > uint64(len(b)) {
-		return c, nil, handover.ErrMessage
+	c.Quiet = time.Duration(le.Uint32(b[20:])) * time.Millisecond
+	c.Age = time.Duration(le.Uint32(b[24:])) * time.Millisecond
+	c.Drained = int32(le.Uint32(b[28:]))
+	rest = b[connLen:]
+	for i, p := range []*[]byte{&c.Partial, &c.Unsent} {
+		n := uint64(le.Uint32(b[32+4*i:]))
+		if n > uint64(len(rest)) {
+			return c, nil, handover.ErrMessage
+		}
+		*p, rest = append(*p, rest[:n]...), rest[n:]
 	}
-	c.Partial = append(c.Partial, b[:partial]...)
-	c.Unsent = append(c.Unsent, b[partial:partial+unsent]...)
-	return c, b[partial+unsent:], nil
+	return c, rest, nil
 }
 
 // isEnd reports whether err says that the other side is gone.

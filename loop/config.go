@@ -39,7 +39,7 @@ type Config struct {
 	MaxConns      int           // TCP connections at once; 0: what the file limit allows
 	AutoConns     int           // no more than that if MaxConns is 0; 0: as many as there may be
 	Clerks        int           // long answers at once; 0: 4
-	IdleLimit     time.Duration // for an HTTP request; 0: 5 s
+	IdleLimit     time.Duration // without a request, and for one; 0: 5 s
 	UDP, TCP      Transport
 	ReceiveBuffer int // bytes for each UDP socket; 0: 1.5 MiB
 
@@ -70,7 +70,8 @@ type Config struct {
 	// needs it.
 	Wall func() time.Time
 
-	stall time.Duration // 0: stallLimit
+	stall     time.Duration // 0: stallLimit
+	sendLimit time.Duration // 0: sendLimit
 }
 
 // processors is how many the program may use: those of the machine, of its CPU
@@ -149,6 +150,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.stall <= 0 {
 		cfg.stall = stallLimit
+	}
+	if cfg.sendLimit <= 0 {
+		cfg.sendLimit = sendLimit
 	}
 	return cfg
 }

@@ -11,14 +11,19 @@ import (
 type conn struct {
 	link     link // the transport's side of it
 	src      netip.AddrPort
-	deadline int64  // when it is closed, in milliseconds of the clock
 	partial  []byte // a request or PROXY header that is not all here, or empty
+	drained  int32  // bytes thrown away while draining
 	proxied  bool   // a PROXY header has to come first
 	parting  bool   // what is written now is the last, and then it closes
 	draining bool   // answered for the last time; input is thrown away
-	unsent   bool   // draining, and closed when all of the answer is on its way
 	left     bool   // the desk has it; the transport's descriptor is not the last
 	asked    bool   // there has been a request
+
+	moved bool  // it has got on: a request was answered, or bytes of an answer left
+	rank  rank  // in whose list it is
+	held  int32 // bytes of memory it takes there
+	since int64 // when it came to its rank or last got on, milliseconds of the clock
+	began int64 // when it came to its rank
 
 	prev, next *conn // in connList
 }
@@ -33,9 +38,10 @@ type requests struct {
 }
 
 // Sizes of the buffer for a request that is not all here, in bytes, and how
-// many of the small ones are kept for the next.
+// many of the small ones are kept for the next. The small one is for clients
+// that trickle; few requests of others come in pieces.
 const (
-	smallPartial = 1 << 10
+	smallPartial = 256
 	largePartial = proto.MaxHTTPRequest + 1 // one more, to see that it is too long
 	maxFree      = 64
 )
@@ -138,50 +144,10 @@ func (r *requests) settle(c *conn) {
 	}
 }
 
-// A connList holds connections in the order of their deadlines. Deadlines are
-// only ever set to the same distance from now, so the latest is always last,
-// and whoever looks for overdue ones looks at the first.
-type connList struct {
-	first, last *conn
-	free        *conn // closed ones, to be reused, linked by next
-	nfree       int
-}
+// A connList is a list of connections, the one that was put there first first.
+type connList struct{ first, last *conn }
 
-// maxFreeConns is how many closed connections are kept to be reused, so that a
-// flood leaves little behind.
-const maxFreeConns = 1024
-
-// add returns a new connection at the end of the list.
-func (l *connList) add() *conn {
-	c := l.free
-	if c == nil {
-		c = new(conn)
-	} else {
-		l.free, c.next = c.next, nil
-		l.nfree--
-	}
-	l.append(c)
-	return c
-}
-
-// touch moves c to the end.
-func (l *connList) touch(c *conn) {
-	if c != l.last {
-		l.unlink(c)
-		l.append(c)
-	}
-}
-
-// remove takes c off the list, to be reused.
-func (l *connList) remove(c *conn) {
-	l.unlink(c)
-	*c = conn{}
-	if l.nfree < maxFreeConns {
-		c.next, l.free = l.free, c
-		l.nfree++
-	}
-}
-
+// append puts c, which is in no list, at the end.
 func (l *connList) append(c *conn) {
 	c.prev, c.next = l.last, nil
 	if l.last == nil {
@@ -192,7 +158,8 @@ func (l *connList) append(c *conn) {
 	l.last = c
 }
 
-func (l *connList) unlink(c *conn) {
+// remove takes c off the list.
+func (l *connList) remove(c *conn) {
 	if c.prev == nil {
 		l.first = c.next
 	} else {
@@ -204,4 +171,34 @@ func (l *connList) unlink(c *conn) {
 		c.next.prev = c.prev
 	}
 	c.prev, c.next = nil, nil
+}
+
+// A connPool holds closed connections, linked by next, to be used again.
+type connPool struct {
+	free *conn
+	n    int
+}
+
+// maxFreeConns is how many closed connections are kept, so that a flood leaves
+// little behind.
+const maxFreeConns = 1024
+
+// get returns a connection with nothing in it.
+func (p *connPool) get() *conn {
+	c := p.free
+	if c == nil {
+		return new(conn)
+	}
+	p.free, c.next = c.next, nil
+	p.n--
+	return c
+}
+
+// put takes back c, which is in no list.
+func (p *connPool) put(c *conn) {
+	*c = conn{}
+	if p.n < maxFreeConns {
+		c.next, p.free = p.free, c
+		p.n++
+	}
 }

@@ -119,10 +119,10 @@ func TestConnList(t *testing.T) {
 	order := func() (s string) {
 		back := ""
 		for c := l.first; c != nil; c = c.next {
-			s += string(rune('a' + c.deadline))
+			s += string(rune('a' + c.since))
 		}
 		for c := l.last; c != nil; c = c.prev {
-			back = string(rune('a'+c.deadline)) + back
+			back = string(rune('a'+c.since)) + back
 		}
 		if s != back {
 			t.Errorf("forwards %q, backwards %q", s, back)
@@ -131,17 +131,18 @@ func TestConnList(t *testing.T) {
 	}
 	var cs [4]*conn
 	for i := range cs {
-		cs[i] = l.add()
-		cs[i].deadline = int64(i)
+		cs[i] = &conn{since: int64(i)}
+		l.append(cs[i])
 	}
+	touch := func(c *conn) { l.remove(c); l.append(c) }
 	steps := []struct {
 		do   func()
 		want string
 	}{
 		{func() {}, "abcd"},
-		{func() { l.touch(cs[0]) }, "bcda"},
-		{func() { l.touch(cs[2]) }, "bdac"},
-		{func() { l.touch(cs[2]) }, "bdac"},
+		{func() { touch(cs[0]) }, "bcda"},
+		{func() { touch(cs[2]) }, "bdac"},
+		{func() { touch(cs[2]) }, "bdac"},
 		{func() { l.remove(cs[3]) }, "bac"},
 		{func() { l.remove(cs[1]) }, "ac"},
 		{func() { l.remove(cs[2]) }, "a"},
@@ -153,7 +154,22 @@ func TestConnList(t *testing.T) {
 			t.Errorf("step %d: got %q, want %q", i, got, s.want)
 		}
 	}
-	if l.nfree != 4 || l.add() != cs[0] {
-		t.Errorf("closed connections are not used again")
+}
+
+// TestConnPool checks that closed connections are used again, and that not all
+// of a flood are kept.
+func TestConnPool(t *testing.T) {
+	var p connPool
+	c := p.get()
+	c.since = 1
+	p.put(c)
+	if p.get() != c || c.since != 0 {
+		t.Errorf("a closed connection is not used again, or not as new")
+	}
+	for range 2 * maxFreeConns {
+		p.put(new(conn))
+	}
+	if p.n != maxFreeConns {
+		t.Errorf("%d kept, want %d", p.n, maxFreeConns)
 	}
 }

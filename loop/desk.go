@@ -37,10 +37,10 @@ type order struct {
 // until it is closed.
 //
 // What a client can cost is bounded: a clerk holds a batch of the store and a
-// chunk of the answer, and gives up at the first error, on a chunk that is not
-// taken within stall, or when the whole has taken longLimit. More orders than
-// queueLen wait for nobody, and more than maxAsked of one client: they are
-// turned down.
+// chunk of the answer, and gives up at the first error, when nothing is taken
+// within stall, or when the whole has taken longLimit. More orders than
+// queueLen wait for nobody, more than maxAsked of one client, and more than a
+// quarter of the connections that there may be: they are turned down.
 type desk struct {
 	ledger  *ledger
 	quota   *quota
@@ -52,6 +52,7 @@ type desk struct {
 	mu     sync.Mutex
 	open   map[*os.File]bool    // being written to
 	asked  map[netip.Prefix]int // orders of each client that are not done
+	taken  int64                // orders that are not done
 	closed bool
 }
 
@@ -83,16 +84,18 @@ func newDesk(l *ledger, q *quota, cfg *Config) *desk {
 func (d *desk) busy() bool { return len(d.orders) == cap(d.orders) }
 
 // take takes o and its descriptor, if there is room for it and its client does
-// not have maxAsked already.
+// not have maxAsked already. The desk's connections cannot be closed to make
+// room for others, so it leaves most of them alone.
 func (d *desk) take(o order) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if o.who.IsValid() && d.asked[o.who] >= maxAsked {
+	if o.who.IsValid() && d.asked[o.who] >= maxAsked || d.taken >= max(1, d.quota.limit/4) {
 		return false
 	}
 	select {
 	case d.orders <- o:
 		d.asked[o.who]++
+		d.taken++
 		return true
 	default:
 		return false
@@ -114,6 +117,7 @@ func (d *desk) busyWith() int {
 func (d *desk) done(o *order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.taken--
 	if d.asked[o.who]--; d.asked[o.who] == 0 {
 		delete(d.asked, o.who)
 	}
@@ -160,7 +164,7 @@ func (d *desk) clear() {
 		select {
 		case o := <-d.orders:
 			unix.Close(o.fd)
-			d.quota.give()
+			d.quota.used.Add(-1)
 			d.done(&o)
 		default:
 			return
@@ -172,7 +176,7 @@ func (d *desk) clear() {
 func (d *desk) answer(o *order) {
 	w := &patient{desk: d, file: os.NewFile(uintptr(o.fd), "connection"), end: time.Now().Add(longLimit)}
 	defer d.done(o)
-	defer d.quota.give()
+	defer d.quota.used.Add(-1)
 	defer w.file.Close()
 	d.mu.Lock()
 	d.open[w.file] = true
@@ -184,6 +188,7 @@ func (d *desk) answer(o *order) {
 	}()
 	if err := d.write(w, o); errors.Is(err, os.ErrDeadlineExceeded) {
 		d.ledger.own.Inc(stats.TCPOverrun, o.family)
+		w.abort()
 	}
 	w.discard()
 }
@@ -290,16 +295,20 @@ type patient struct {
 	count func(n int) // is told what was written; may be nil
 }
 
-// Write implements [io.Writer].
+// Write implements [io.Writer]. Whoever takes some of p has time for the rest.
 func (w *patient) Write(p []byte) (int, error) {
-	if err := w.extend(); err != nil {
-		return 0, err
+	for written := 0; ; {
+		if err := w.extend(); err != nil {
+			return written, err
+		}
+		n, err := w.file.Write(p[written:])
+		if w.count != nil {
+			w.count(n)
+		}
+		if written += n; n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return written, err
+		}
 	}
-	n, err := w.file.Write(p)
-	if w.count != nil {
-		w.count(n)
-	}
-	return n, err
 }
 
 // extend gives the client time for the next write.
@@ -314,6 +323,13 @@ func (w *patient) extend() error {
 		return os.ErrClosed
 	}
 	return w.file.SetWriteDeadline(deadline)
+}
+
+// abort has the kernel forget what the client has not taken.
+func (w *patient) abort() {
+	if raw, err := w.file.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { abort(int(fd)) })
+	}
 }
 
 // discard throws away what the client has sent, and does not wait for more.

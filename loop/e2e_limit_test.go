@@ -16,7 +16,7 @@ import (
 // TestIdle checks that clients that say nothing, or hardly anything, are hung
 // up on, and that those who ask again and again are not.
 func TestIdle(t *testing.T) {
-	const limit = 400 * time.Millisecond
+	const limit = 600 * time.Millisecond
 	s := serveTest(t, Config{IdleLimit: limit})
 	to := s.Addrs()[0].AddrPort.String()
 
@@ -47,7 +47,8 @@ func TestIdle(t *testing.T) {
 		t.Errorf("trickling: %v", err)
 	}
 	readEnd(t, busyReader)
-	s.waitFor(t, stats.TCPExpired, 4)
+	s.waitFor(t, stats.TCPExpired, 3)
+	s.waitFor(t, stats.TCPTrickled, 1)
 	if took := time.Since(began); took < 3*limit || took > patience {
 		t.Errorf("it all took %v, want a bit over %v", took, 3*limit)
 	}
@@ -117,6 +118,24 @@ func TestReadsLate(t *testing.T) {
 	}
 }
 
+// TestHalfClosedReadsLate is [TestReadsLate] with a client that has said that
+// it says nothing more. It is not to be mistaken for one that is gone.
+func TestHalfClosedReadsLate(t *testing.T) {
+	s, to := serveSlowly(t)
+	const n = 25
+	for i, last := range []string{longRequest, keep} {
+		c := dialTest(t, "tcp", to)
+		io.WriteString(c, strings.Repeat(longRequest, n-1)+last)
+		c.(*net.TCPConn).CloseWrite()
+		s.waitFor(t, stats.HTTPAnnounces, uint64((i+1)*n))
+		r := bufio.NewReader(c)
+		for range n {
+			readResponse(t, r)
+		}
+		readEnd(t, r)
+	}
+}
+
 // TestTalksOn checks that a client gets the whole answer when it is about to
 // be hung up on and has not stopped talking: the system resets a connection
 // that is closed with input unread, and must not forget the answer over it.
@@ -131,30 +150,54 @@ func TestTalksOn(t *testing.T) {
 	}
 }
 
-// TestCap checks that no more connections are kept than were asked for, and
-// that there is room again when one closes.
+// TestCap checks that there is always room for one more: with as many
+// connections as were asked for, the one that has been idle for the longest goes.
 func TestCap(t *testing.T) {
-	s := serveTest(t, Config{MaxConns: 3, TCPReactors: 2})
-	to := s.Addrs()[0].AddrPort.String()
+	const most = 3
+	s := serveTest(t, Config{MaxConns: most, TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
 	var held []net.Conn
-	for range 3 {
-		c := dialTest(t, "tcp", to)
+	for i := range 4 * most {
+		c := dialTest(t, "tcp", s.Addrs()[0].AddrPort.String())
 		io.WriteString(c, keep)
 		readResponse(t, bufio.NewReader(c))
 		held = append(held, c)
-	}
-	over := dialTest(t, "tcp", to)
-	if n, err := over.Read(make([]byte, 1)); n != 0 || err == nil {
-		t.Errorf("one too many is served")
-	}
-	s.waitFor(t, stats.TCPRefused, 1)
-	held[0].Close()
-	for end := time.Now().Add(patience); s.quota.used.Load() > 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("a closed connection is still counted")
+		if i < most {
+			continue
+		}
+		readEnd(t, bufio.NewReader(held[i-most]))
+		for _, c := range held[i-most+1:] {
+			io.WriteString(c, keep)
+			readResponse(t, bufio.NewReader(c))
 		}
 	}
-	c := dialTest(t, "tcp", to)
-	io.WriteString(c, dont)
-	readResponse(t, bufio.NewReader(c))
+	s.waitFor(t, stats.TCPEvicted, 3*most)
+	if used := s.quota.used.Load(); used != most {
+		t.Errorf("%d connections are counted, want %d", used, most)
+	}
+	if totals := s.Totals(); totals.Sum(stats.TCPRefused)+totals.Sum(stats.TCPCut) != 0 {
+		t.Errorf("some were refused or cut")
+	}
+}
+
+// TestCapOfAll checks the same where connections belong to several reactors: the
+// limit is of all of them together.
+func TestCapOfAll(t *testing.T) {
+	const most, reactors = 10, 4
+	s := serveTest(t, Config{MaxConns: most, TCPReactors: reactors, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+	for range 20 * most {
+		c := dialTest(t, "tcp", s.Addrs()[0].AddrPort.String())
+		io.WriteString(c, keep)
+		readResponse(t, bufio.NewReader(c))
+		if used := s.quota.used.Load(); used > most+2*reactors {
+			t.Fatalf("%d connections at once, want %d", used, most)
+		}
+	}
+	for end := time.Now().Add(patience); s.quota.used.Load() != most; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections in the end, want %d", s.quota.used.Load(), most)
+		}
+	}
+	if totals := s.Totals(); totals.Sum(stats.TCPRefused)+totals.Sum(stats.TCPCut) != 0 {
+		t.Errorf("some were refused or cut")
+	}
 }

@@ -68,6 +68,10 @@ func (e *epoll) wait(try func(uintptr) bool) bool { return e.raw.Read(try) == ni
 // goroutine may call it.
 func (e *epoll) wake() { _ = e.file.SetReadDeadline(time.Unix(1, 0)) } // fails only when it is closed
 
+// wakeIn does the same after d. It is for who waits, and undoes a wake: there
+// must be another way to see that there was one.
+func (e *epoll) wakeIn(d time.Duration) { _ = e.file.SetReadDeadline(time.Now().Add(d)) }
+
 // rest undoes wake.
 func (e *epoll) rest() error { return e.file.SetReadDeadline(time.Time{}) }
 

@@ -156,6 +156,7 @@ func TestConnsOverGnet(t *testing.T) {
 	t.Run("Idle", TestIdle)
 	t.Run("DoesNotRead", TestDoesNotRead)
 	t.Run("ReadsLate", TestReadsLate)
+	t.Run("HalfClosedReadsLate", TestHalfClosedReadsLate)
 	t.Run("TalksOn", TestTalksOn)
 	t.Run("Cap", TestCap)
 	t.Run("PROXYConnections", TestPROXYConnections)

@@ -33,7 +33,7 @@ func newTestReactor() *reactor {
 		statsPath:   defaultStatsPath,
 	}
 	r.ledger = &ledger{store: r.store, clock: r.clock, counters: []*stats.Counters{r.stats}}
-	r.desk = newDesk(r.ledger, new(quota), new(Config))
+	r.desk = newDesk(r.ledger, &quota{limit: 1000}, new(Config))
 	r.clock.epoch.Store(100)
 	return r
 }

@@ -1,12 +1,13 @@
 package loop
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"tracker/stats"
 	"tracker/store"
 )
 
@@ -33,13 +34,15 @@ type StoreClock struct {
 type Conn struct {
 	FD       int
 	Src      netip.AddrPort
-	Proxied  bool   // a PROXY header has to come first
-	Draining bool   // answered for the last time; input is thrown away
-	Waiting  bool   // and it closes when all of Unsent is on its way
-	Parting  bool   // what was written is the last
-	Deaf     bool   // the client has nothing more to say, and still waits
-	Partial  []byte // of a request or PROXY header
-	Unsent   []byte // of answers
+	Proxied  bool          // a PROXY header has to come first
+	Asked    bool          // there has been a request
+	Draining bool          // answered for the last time; input is thrown away
+	Parting  bool          // what was written is the last, and it closes when all of that is on its way
+	Quiet    time.Duration // since it came or last got on
+	Age      time.Duration // since it began to wait for what it waits for
+	Drained  int32         // bytes thrown away so far
+	Partial  []byte        // of a request or PROXY header
+	Unsent   []byte        // of answers
 }
 
 // Pause has the server read nothing any more, neither datagrams nor connections
@@ -59,8 +62,13 @@ func (s *Server) Pause() {
 	s.desk.cut()
 }
 
-// Resume goes on after Pause.
+// Resume goes on after Pause. Nobody has lost time by it.
 func (s *Server) Resume() {
+	before := s.clock.millis.Load()
+	s.keeper.read()
+	for _, t := range s.quota.reactors {
+		t.postpone(s.clock.millis.Load() - before)
+	}
 	s.read()
 	for _, t := range s.transports() {
 		t.resume()
@@ -120,6 +128,9 @@ func (s *Server) inheritFrom(h *Heritage) {
 	if len(s.tcp) == 0 {
 		return
 	}
+	// The oldest first, as they stand in the lists. If there are too many, those
+	// go who would have gone there.
+	slices.SortStableFunc(h.Conns, func(a, b Conn) int { return cmp.Compare(b.Quiet, a.Quiet) })
 	for i := range h.Conns {
 		if c := &h.Conns[i]; !s.tcp[i%len(s.tcp)].adopt(c) {
 			unix.Close(c.FD)
@@ -166,20 +177,22 @@ func (b *brake) hold(closed <-chan struct{}) {
 // release lets the goroutine go on that waits in hold.
 func (b *brake) release() { <-b.on; b.free <- struct{}{} }
 
-// adopted makes c, which is to be served through l, a connection of t. It
-// returns nil if there is no room.
+// adopted makes c, which is to be served through l, a connection of t. It has to
+// be placed.
 func (t *tcpReactor) adopted(l link, c *Conn) *conn {
-	if !t.quota.take() {
-		t.stats.Inc(stats.TCPRefused, familyOf(c.Src.Addr()))
-		return nil
-	}
-	t.open.Add(1)
-	k := t.conns.add()
-	k.link, k.src, k.proxied, k.draining, k.parting = l, c.Src, c.Proxied, c.Draining, c.Parting
+	k := t.enter(l, c.Src, c.Proxied)
+	k.asked, k.draining, k.parting, k.drained = c.Asked, c.Draining, c.Parting, c.Drained
 	t.requests.keep(k, c.Partial)
-	t.extend(k)
-	if c.Waiting {
-		t.partLater(k)
-	}
 	return k
+}
+
+// placeAdopted places k, which was adopted, as if it had been here for as long
+// as c has waited elsewhere. It reports whether k is to be kept.
+func (t *tcpReactor) placeAdopted(k *conn, c *Conn) bool {
+	now := t.clock.millis.Load()
+	if !t.placeAt(k, now-c.Quiet.Milliseconds()) {
+		return false
+	}
+	k.began = now - c.Age.Milliseconds()
+	return true
 }

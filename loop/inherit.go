@@ -136,6 +136,7 @@ func (l *listener) inherit(share []inherited, n int) error {
 	if l.addr.Network == "tcp" {
 		for _, fd := range l.fds {
 			deferAccept(fd)
+			boundSending(fd)
 			if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 				return err
 			}

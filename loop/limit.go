@@ -15,10 +15,11 @@ const (
 	// spareFree are left free above what is open when serving begins.
 	spareFree = 8
 	// filesPerEngine are what an event loop still opens then: two for its
-	// poller, a connection that is refused at once, a placeholder when it is
-	// started again, and for a moment a second one for a connection that it
-	// leaves to the desk.
-	filesPerEngine = 5
+	// poller, a connection above the limit, a placeholder when it is started
+	// again, for a moment a second one for a connection that it leaves to the
+	// desk, and for a moment a connection in the place of one that another
+	// event loop is about to close.
+	filesPerEngine = 6
 	// filesPerUDP are a socket of a UDP reactor and what it is waited with.
 	filesPerUDP = 2
 )

@@ -252,6 +252,7 @@ func (l *listener) prepare(fd int) error {
 			return err
 		}
 		deferAccept(fd)
+		boundSending(fd)
 	}
 	if l.addr.AddrPort.Port() != 0 {
 		return nil

@@ -57,15 +57,32 @@
 //
 // The store, which locks by shard. The list of torrents served, behind a
 // function that takes no lock. The secret of the connection ids, which does not
-// change once anything is served. The [clock], which one goroutine sets once a second and all others
-// read. The number of open connections. The accounts of who asks how often, if
-// there are budgets (package guard). Nothing else: what one reactor does,
-// no other waits for. That takes a thread for each, which never blocks where Go
-// sees it; see [epoll].
+// change once anything is served. The [clock], which one goroutine sets once a
+// second and all others read. The number of open connections, and since when
+// the oldest of each reactor wait. The accounts of who asks how often, if there
+// are budgets (package guard). Nothing else: what one reactor does, no other
+// waits for. That takes a thread for each, which never blocks where Go sees it;
+// see [epoll].
 //
 // The goroutine that sets the clock also sweeps the store, a step at a time,
 // has overdue connections closed, and looks whether a reactor is behind; see
 // [gauge].
+//
+// # Who waits too long
+//
+// Nobody can keep others out by being slow. A client has [idleLimit] to ask,
+// and as long again for its request to be complete; an answer has to get on
+// every [stallLimit], and to have left within [sendLimit], or [longLimit] if a
+// clerk writes it. While an answer has not left, its client is not listened to,
+// so that at most [maxUnread] bytes wait for it. What all of them together keep
+// waiting is bounded by [maxHeld], and how many there are by [Config].MaxConns.
+//
+// At any of these bounds it is not the newcomer that goes, but who can best be
+// spared: see [rank]. That takes a few steps, however many there are, and
+// allocates nothing. A connection that asks once and is answered at once never
+// is in anybody's way. Descriptors that are lacking all the same, because
+// others have them, are looked for every [acceptPause], and said to be lacking
+// once a minute at most.
 //
 // # Before and after
 //
@@ -313,7 +330,8 @@ var errNoEpoll = errors.New("no batches of connections on this system")
 
 // newTCP returns a TCP reactor with its transport.
 func (s *Server) newTCP(r *reactor) tcpTransport {
-	t := newTCPReactor(r, &s.quota, s.cfg.IdleLimit+s.cfg.closeEvery())
+	t := newTCPReactor(r, &s.quota, &s.cfg)
+	s.quota.reactors = append(s.quota.reactors, t)
 	if s.cfg.TCP == TransportBatches {
 		return newEpollReactor(t, &s.barrier, s.cfg.Logf)
 	}
@@ -399,8 +417,8 @@ func (s *Server) boot() (int, error) {
 	return n, nil
 }
 
-// keepTime sets the clock, sweeps the store and closes idle connections, until
-// Stop or Pause.
+// keepTime sets the clock, sweeps the store and closes overdue connections,
+// until Stop or Pause.
 func (s *Server) keepTime(paused <-chan struct{}) {
 	closeEvery := s.cfg.closeEvery()
 	closed := s.cfg.Now()
@@ -425,7 +443,7 @@ func (s *Server) keepTime(paused <-chan struct{}) {
 				s.guard.Sweep(s.clock.millis.Load())
 			}
 			for _, t := range s.tcp {
-				t.closeIdle()
+				t.closeOverdue()
 			}
 		}
 		timer.Reset(min(pause, closeEvery))

@@ -155,7 +155,7 @@ func TestRequestLadder(t *testing.T) {
 // connection is then closed at once, and that a proxy's never is.
 func TestConnectionBudget(t *testing.T) {
 	r := newGuardedReactor(testRates)
-	tcp := newTCPReactor(r, &quota{limit: 1000}, time.Second)
+	tcp := newTCPReactor(r, &quota{limit: 1000}, new(Config))
 	for i := range 100 {
 		c := tcp.opened(nil, client4, false)
 		if (c != nil) != (i < 20) {
@@ -168,7 +168,7 @@ func TestConnectionBudget(t *testing.T) {
 	if n := r.counted(stats.RateClosed); n != 80 {
 		t.Errorf("%d are closed at once, want 80", n)
 	}
-	if tcp.quota.used.Load() != 0 || tcp.open.Load() != 0 {
+	if tcp.quota.used.Load() != 0 || tcp.open != 0 {
 		t.Errorf("connections that were turned away are counted as open")
 	}
 	for range 1000 {

@@ -138,3 +138,9 @@ func dupOver(fd, at int) error {
 	}
 	return err
 }
+
+// abort has the kernel forget what was written to fd and has not left, when it
+// is closed. The client is told with a reset.
+func abort(fd int) {
+	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"strconv"
 	"unsafe"
@@ -42,6 +43,26 @@ func deferAccept(fd int) {
 		return
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
+}
+
+// maxQueued is how many bytes the kernel takes of an answer beyond what it may
+// send at once, on each connection. Unbounded, that would be up to
+// net.ipv4.tcp_wmem, 4 MB.
+const maxQueued = 64 << 10
+
+// boundSending bounds what connections of listening socket fd can cost the
+// kernel: maxQueued, and a client that acknowledges nothing, or has no room to
+// receive, is given up after stallLimit, even if the connection has been closed
+// on our side.
+func boundSending(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxQueued) // since 3.12
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(stallLimit.Milliseconds()))
+}
+
+// widen has the kernel take n bytes more of an answer on connection fd.
+func widen(fd, n int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, math.MaxInt32)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n) // it takes twice as many, for its own needs
 }
 
 // setReceiveBuffer asks for n bytes of queue for fd. Less is no error: root

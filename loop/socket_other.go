@@ -16,6 +16,13 @@ func backlog() int { return 1 << 12 }
 // read. These systems cannot, or only with a filter that has to be loaded.
 func deferAccept(int) {}
 
+// boundSending would bound what connections of fd can cost the kernel. These
+// systems have bounds of their own.
+func boundSending(int) {}
+
+// widen has the kernel take n bytes more of an answer on connection fd.
+func widen(fd, n int) { _ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 2*n) }
+
 // setReceiveBuffer asks for n bytes of queue for fd. Less is no error.
 func setReceiveBuffer(fd, n int) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)

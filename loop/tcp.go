@@ -2,8 +2,6 @@ package loop
 
 import (
 	"net/netip"
-	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,8 +19,8 @@ type tcpTransport interface {
 	// stop has run return some time later. The server's barrier must have been
 	// closed.
 	stop()
-	// closeIdle has connections closed whose time is over.
-	closeIdle()
+	// closeOverdue has connections closed whose time is over.
+	closeOverdue()
 	// halt returns when the transport has stopped to accept and to read, until
 	// resume.
 	halt()
@@ -47,10 +45,6 @@ type link interface {
 	Dup() (int, error)
 }
 
-// idleLimit is how long a client may take for a request, counted from the
-// accept or from the answer before. Bytes that trickle in change nothing.
-const idleLimit = 5 * time.Second
-
 // Bounds on answers that are not on their way yet, in bytes. Answers to
 // pipelined requests are collected up to flushAt and then written; a client
 // that lets more than maxUnread pile up has stopped reading.
@@ -59,63 +53,56 @@ const (
 	maxUnread = 256 << 10
 )
 
-// A quota bounds the connections of all reactors together, so that descriptors
-// are never lacking: nobody else could be accepted then, lists not be read, and
-// an event loop of gnet does not survive it.
-type quota struct {
-	limit int64 // set before serving
-	used  atomic.Int64
-}
-
-// take reports whether there was room for one more, and takes it.
-func (q *quota) take() bool {
-	if q.used.Add(1) > q.limit {
-		q.used.Add(-1)
-		return false
-	}
-	return true
-}
-
-func (q *quota) give() { q.used.Add(-1) }
+// maxDrained is how many bytes of a client that has had its last answer, and
+// has not stopped talking, are thrown away: closing with input unread would be
+// a reset.
+const maxDrained = 2 << 20
 
 // A tcpReactor answers what comes over the TCP connections of one transport,
 // on whose goroutine it lives.
 type tcpReactor struct {
 	*reactor
+	crowd
 	requests requests
-	conns    connList
-	open     atomic.Int32 // connections, for who closes overdue ones
-	unsent   int          // connections that wait for their answer to leave
-	quota    *quota       // shared
-	idle     int64        // milliseconds a client may take, by a clock that is late
-	out      []byte       // answers not written yet
+	pool     connPool
+	open     int    // connections
+	quota    *quota // shared
+	out      []byte // answers not written yet
+
+	hangUp func(*conn) // closes a connection at once; the transport's
+	wake   func()      // has the transport do its chores; any goroutine may call it
 }
 
-// newTCPReactor returns a reactor that serves nothing yet.
-func newTCPReactor(r *reactor, q *quota, idle time.Duration) *tcpReactor {
-	return &tcpReactor{reactor: r, quota: q, idle: idle.Milliseconds()}
+// newTCPReactor returns a reactor that serves nothing yet. The transport gives
+// it hangUp and wake.
+func newTCPReactor(r *reactor, q *quota, cfg *Config) *tcpReactor {
+	t := &tcpReactor{reactor: r, quota: q}
+	t.crowd.init(cfg)
+	return t
 }
 
 // opened takes a new connection from src, through a listener for proxies or
 // not. If it is not welcome, it returns nil, and the transport closes.
+// Otherwise the transport either has it placed or closes it, soon.
 func (t *tcpReactor) opened(l link, src netip.AddrPort, proxied bool) *conn {
 	t.stats.Inc(stats.TCPAccepts, familyOf(src.Addr()))
 	if !proxied && t.shuts(src.Addr()) {
 		return nil
 	}
-	if !t.quota.take() {
-		t.stats.Inc(stats.TCPRefused, familyOf(src.Addr()))
-		return nil
-	}
 	if proxied && !t.trust.proxies.contains(src.Addr()) {
 		t.stats.Inc(stats.TCPUnproxied, familyOf(src.Addr()))
-		t.quota.give()
 		return nil
 	}
-	t.open.Add(1)
-	c := t.conns.add()
+	return t.enter(l, src, proxied)
+}
+
+// enter returns a new connection, which has a place in the quota and none in the
+// crowd.
+func (t *tcpReactor) enter(l link, src netip.AddrPort, proxied bool) *conn {
+	t.quota.used.Add(1)
+	t.open++
+	c := t.pool.get()
 	c.link, c.src, c.proxied = l, src, proxied
-	t.extend(c)
 	return c
 }
 
@@ -123,24 +110,24 @@ func (t *tcpReactor) opened(l link, src netip.AddrPort, proxied bool) *conn {
 // is about to.
 func (t *tcpReactor) closed(c *conn) {
 	if !c.left {
-		t.quota.give()
+		t.quota.used.Add(-1)
 	}
 	if t.guard != nil && !c.asked && !c.proxied {
 		t.admit(c.src.Addr()) // to connect and ask nothing is no cheaper
 	}
-	if c.unsent {
-		t.unsent--
-	}
 	t.requests.release(c.partial)
-	t.conns.remove(c)
-	t.open.Add(-1)
+	t.crowd.remove(c)
+	t.pool.put(c)
+	t.open--
 }
 
 // traffic answers every request that is all here, in one write if they are not
-// very many. It borrows in, and reports whether the connection is to be kept.
+// very many. It borrows in, and reports whether the connection is to be kept;
+// then it has to be placed.
 func (t *tcpReactor) traffic(c *conn, in []byte) bool {
 	if c.draining {
-		return true
+		c.drained += int32(len(in))
+		return c.drained <= maxDrained
 	}
 	if c.proxied {
 		var err error
@@ -161,7 +148,7 @@ func (t *tcpReactor) traffic(c *conn, in []byte) bool {
 		if req == nil {
 			break
 		}
-		c.asked = true
+		c.asked, c.moved = true, true
 		t.out, last = t.request(t.out, req, c.src)
 		if last == fateDone && wholeRequest(rest) > 0 {
 			last = fateKeep
@@ -169,7 +156,6 @@ func (t *tcpReactor) traffic(c *conn, in []byte) bool {
 		if in = rest; len(t.out) > flushAt && !t.flush(c) {
 			return false
 		}
-		t.extend(c)
 	}
 	t.requests.settle(c)
 	c.parting = last == fateDone || last == fateClose
@@ -181,19 +167,10 @@ func (t *tcpReactor) traffic(c *conn, in []byte) bool {
 	case last == fateLeft:
 		t.leaveConn(c)
 	case c.link.OutboundBuffered() > 0:
-		t.partLater(c)
+		c.draining = true // closing now would throw the rest away
 		return true
 	}
 	return false
-}
-
-// partLater has c closed when all that was written has left: closing now would
-// throw the rest away.
-func (t *tcpReactor) partLater(c *conn) {
-	if !c.unsent {
-		c.draining, c.unsent = true, true
-		t.unsent++
-	}
 }
 
 // leaveConn leaves c and the order for it to the desk. The transport closes
@@ -211,6 +188,10 @@ func (t *tcpReactor) leaveConn(c *conn) {
 		unix.Close(t.order.fd)
 		t.out, _ = t.tooBusy(t.out, t.order.family)
 		t.flush(c)
+		return
+	}
+	if c.rank == rankNone && t.quota.over() { // it has been in nobody's way so far
+		t.makeRoom(rankSending)
 	}
 }
 
@@ -242,26 +223,7 @@ func (t *tcpReactor) drain(c *conn) bool {
 	if !t.flush(c) || c.link.OutboundBuffered() > 0 {
 		return false
 	}
-	c.draining = true
-	t.extend(c)
+	c.draining, c.moved = true, true
 	_ = unix.Shutdown(c.link.Fd(), unix.SHUT_WR) // fails only if it is closed
 	return true
-}
-
-// extend gives c the whole time again.
-func (t *tcpReactor) extend(c *conn) {
-	c.deadline = t.clock.millis.Load() + t.idle
-	t.conns.touch(c)
-}
-
-// overdue returns a connection whose time is over, or nil.
-func (t *tcpReactor) overdue() *conn {
-	c := t.conns.first
-	if c == nil || c.deadline > t.clock.millis.Load() {
-		return nil
-	}
-	if !c.draining {
-		t.stats.Inc(stats.TCPExpired, familyOf(c.src.Addr()))
-	}
-	return c
 }

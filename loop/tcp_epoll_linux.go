@@ -6,9 +6,12 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tracker/stats"
 )
 
 // hasEpoll says that the transport of ours exists here.
@@ -26,7 +29,7 @@ const hasEpoll = true
 // watched by the epoll. The last answer and the end of the connection leave in
 // one packet.
 //
-// It belongs to the goroutine in run; others may call stop and closeIdle.
+// It belongs to the goroutine in run; others may call stop, wake and closeOverdue.
 type epollReactor struct {
 	*tcpReactor
 	barrier *barrier
@@ -35,11 +38,13 @@ type epollReactor struct {
 	epoll  *epoll
 	shared atomic.Pointer[epoll] // the same for those who wake us; nil until run has it
 	chores atomic.Bool           // somebody woke us
-	paused atomic.Bool           // a door is
+	paused bool                  // a door is
 	brake  brake
 
 	doors  []door
-	links  []*epollLink // by descriptor; nil where there never was one
+	links  []*epollLink // by descriptor; nil where there is none to be used again
+	linked int          // links of descriptors from maxFreeConns on
+	tag    int32        // of the last connection
 	events [batchLen]unix.EpollEvent
 	name   [nameLen]byte // of who is being accepted
 	in     []byte        // what was read
@@ -50,11 +55,14 @@ type door struct {
 	fd     int // not closed here
 	number int // its place in doors, counted from 1
 	proxy  bool
-	paused bool // accepting failed; it is not watched until the next chores
+	paused bool // accepting failed; it is not watched for a while
 }
 
 func newEpollReactor(t *tcpReactor, b *barrier, logf func(format string, args ...any)) tcpTransport {
-	return &epollReactor{tcpReactor: t, barrier: b, logf: logf, brake: newBrake(), in: make([]byte, readBuffer)}
+	r := &epollReactor{tcpReactor: t, barrier: b, logf: logf, brake: newBrake(), in: make([]byte, readBuffer)}
+	t.hangUp = func(c *conn) { r.close(c.link.(*epollLink)) }
+	t.wake = r.ring
+	return r
 }
 
 // add implements [tcpTransport].
@@ -81,7 +89,7 @@ func (r *epollReactor) run() {
 		r.epoll.wait(serve)
 		// In this order, or a call of wake might be lost.
 		_ = r.epoll.rest()
-		if r.chores.Swap(false) {
+		if r.chores.Swap(false) || r.paused {
 			r.doChores()
 		}
 		r.brake.hold(r.barrier.closed)
@@ -106,20 +114,20 @@ func (r *epollReactor) openEpoll() error {
 }
 
 // stop implements [tcpTransport].
-func (r *epollReactor) stop() { r.wake() }
+func (r *epollReactor) stop() { r.ring() }
 
-// closeIdle implements [tcpTransport]. A reactor that has nothing to do is not
-// woken up.
-func (r *epollReactor) closeIdle() {
-	if r.open.Load() > 0 || r.paused.Load() {
-		r.wake()
+// closeOverdue implements [tcpTransport]. A reactor that has nothing to do is
+// not woken up.
+func (r *epollReactor) closeOverdue() {
+	if r.due(r.clock.millis.Load()) {
+		r.ring()
 	}
 }
 
 // halt implements [tcpTransport].
 func (r *epollReactor) halt() {
-	r.brake.put()
-	r.wake()
+	r.brake.put() // first: if somebody has rung already, that will do
+	r.ring()
 	r.brake.wait()
 }
 
@@ -128,93 +136,131 @@ func (r *epollReactor) resume() { r.brake.release() }
 
 // connections implements [tcpTransport].
 func (r *epollReactor) connections() (all []Conn) {
-	for c := r.conns.first; c != nil; c = c.next {
-		k := c.link.(*epollLink)
-		all = append(all, Conn{
-			FD: k.fd, Src: c.src, Proxied: c.proxied, Draining: c.draining, Waiting: c.unsent, Parting: c.parting,
-			Deaf: k.deaf, Partial: c.partial, Unsent: k.unsent,
-		})
+	now := r.clock.millis.Load()
+	for i := range r.waiting {
+		for c := r.waiting[i].first; c != nil; c = c.next {
+			k := c.link.(*epollLink)
+			all = append(all, Conn{
+				FD: k.fd, Src: c.src, Proxied: c.proxied, Asked: c.asked, Draining: c.draining, Parting: c.parting,
+				Quiet: time.Duration(now-c.since) * time.Millisecond, Age: time.Duration(now-c.began) * time.Millisecond,
+				Drained: c.drained, Partial: c.partial, Unsent: k.unsent,
+			})
+		}
 	}
 	return all
 }
 
 // adopt implements [tcpTransport].
 func (r *epollReactor) adopt(c *Conn) bool {
-	k := r.link(c.FD)
-	if k.conn = r.adopted(k, c); k.conn == nil {
-		return false
+	k := r.newLink(c.FD)
+	k.unsent = c.Unsent
+	k.conn = r.adopted(k, c)
+	if !r.placeAdopted(k.conn, c) || !k.watch() {
+		r.close(k)
 	}
-	k.deaf, k.unsent = c.Deaf, c.Unsent
-	k.watch()
 	return true
 }
 
-// wake has run look at what there is to do besides serving.
-func (r *epollReactor) wake() {
-	r.chores.Store(true)
+// ring has run look at what there is to do besides serving.
+func (r *epollReactor) ring() {
+	if r.chores.Swap(true) {
+		return // it has not looked yet
+	}
 	if e := r.shared.Load(); e != nil {
 		e.wake()
 	}
 }
 
-// doChores closes connections whose time is over, and opens doors again.
+// doChores closes connections whose time is over or whose place another
+// reactor needs, and opens doors again.
 func (r *epollReactor) doChores() {
-	for c := r.overdue(); c != nil; c = r.overdue() {
-		r.close(c.link.(*epollLink))
+	r.oblige()
+	if r.closeSome() {
+		r.chores.Store(true) // after those who are waiting to be served
 	}
-	if !r.paused.Swap(false) {
+	r.openDoors()
+}
+
+// openDoors has doors watched again that were paused.
+func (r *epollReactor) openDoors() {
+	if !r.paused {
 		return
 	}
+	r.paused = false
 	for i := range r.doors {
 		if d := &r.doors[i]; d.paused {
 			d.paused = r.epoll.control(unix.EPOLL_CTL_MOD, d.fd, unix.EPOLLIN, d.number) != 0
+			r.paused = r.paused || d.paused
 		}
 	}
 }
 
 // closeAll closes every connection.
 func (r *epollReactor) closeAll() {
-	for c := r.conns.first; c != nil; c = r.conns.first {
-		r.close(c.link.(*epollLink))
+	for i := range r.waiting {
+		for c := r.waiting[i].first; c != nil; c = r.waiting[i].first {
+			r.hangUp(c)
+		}
 	}
 }
 
-// serve serves until there is nothing left to do and reports whether there are
-// chores.
+// serve serves until there is nothing left to do, or chores, which it reports.
+// However often there are chores, in between some are served.
 func (r *epollReactor) serve(uintptr) bool {
-	for !r.chores.Load() {
+	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.epoll.fd),
 			uintptr(unsafe.Pointer(&r.events)), batchLen, 0, 0, 0)
-		if errno != 0 || n == 0 {
-			return false
+		if errno != 0 {
+			n = 0
 		}
 		for i := range r.events[:n] {
 			r.event(&r.events[i])
 		}
+		if r.chores.Load() {
+			return true
+		}
+		if n == 0 {
+			return false
+		}
 	}
-	return true
 }
 
-// event serves one event.
+// event serves one event. It may be about a connection that was closed for
+// another a moment ago, and whose descriptor has a new one since.
 func (r *epollReactor) event(ev *unix.EpollEvent) {
 	if ev.Pad > 0 {
 		r.acceptAll(&r.doors[ev.Pad-1])
 		return
 	}
+	if int(ev.Fd) >= len(r.links) {
+		return
+	}
 	k := r.links[ev.Fd]
-	if k.conn == nil {
+	if k == nil || k.conn == nil || k.tag != ev.Pad {
 		return
 	}
-	if ev.Events&unix.EPOLLOUT != 0 && !k.flush() || ev.Events&^unix.EPOLLOUT != 0 && !k.read() {
-		r.close(k)
+	ok := false
+	switch {
+	case len(k.unsent) == 0:
+		ok = k.read()
+	case ev.Events&(unix.EPOLLERR|unix.EPOLLHUP) == 0:
+		ok = k.flush()
+	}
+	r.settle(k, ok)
+}
+
+// settle has k wait for more, or closes it unless it is to be kept.
+func (r *epollReactor) settle(k *epollLink, keep bool) {
+	if keep && r.place(k.conn) && k.watch() {
 		return
 	}
-	k.watch()
+	r.close(k)
 }
 
 // acceptAll accepts what waits at d, as many as a batch. The epoll tells of
 // the rest once more.
 func (r *epollReactor) acceptAll(d *door) {
+	got, made := false, false // somebody, room
 	for range batchLen {
 		size := uint32(nameLen)
 		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(d.fd),
@@ -222,10 +268,16 @@ func (r *epollReactor) acceptAll(d *door) {
 		switch {
 		case errno == 0:
 			r.accepted(int(fd), d.proxy)
-		case errno == unix.EAGAIN:
-			return
-		case !passes(errno):
-			r.pause(d, errno)
+			got = true
+		case errno == unix.EAGAIN || got && !passes(errno):
+			return // for want of a descriptor it fails even if nobody waits
+		case passes(errno):
+		case !made && r.makeRoom(rankAsking):
+			r.lacks(errno)
+			made = true
+		default:
+			r.lacks(errno)
+			r.pause(d)
 			return
 		}
 	}
@@ -242,29 +294,44 @@ func passes(errno unix.Errno) bool {
 	return false
 }
 
-// pause leaves d alone until the next chores, so that failing does not keep a
-// processor busy. Who waits there goes on waiting.
-func (r *epollReactor) pause(d *door, errno unix.Errno) {
-	r.logf("accept: %v; trying again in a second", errno)
+// lacks counts and tells of a failure to accept.
+func (r *epollReactor) lacks(errno unix.Errno) {
+	r.stats.Inc(stats.TCPAcceptErrors, stats.V4)
+	r.quota.lack.feel(r.clock.millis.Load(), errno, r.logf)
+}
+
+// acceptPause is how long a door is left alone after accepting failed, so that
+// failing does not keep a processor busy. If a connection of ours closes, it is
+// less.
+const acceptPause = 50 * time.Millisecond
+
+// pause leaves d alone for [acceptPause]. Who waits there goes on waiting.
+func (r *epollReactor) pause(d *door) {
 	if r.epoll.control(unix.EPOLL_CTL_MOD, d.fd, 0, d.number) == 0 {
-		d.paused = true
-		r.paused.Store(true)
+		d.paused, r.paused = true, true
 	}
+	r.epoll.wakeIn(acceptPause) // if ring was called, chores remind us
 }
 
 // accepted serves a new connection, whose name is in r, and keeps it if that
 // was not all.
 func (r *epollReactor) accepted(fd int, proxied bool) {
-	k := r.link(fd)
+	k := r.newLink(fd)
 	if k.conn = r.opened(k, source(&r.name), proxied); k.conn == nil {
 		unix.Close(fd)
 		return
 	}
-	if !k.read() {
-		r.close(k)
-		return
+	r.settle(k, k.read())
+}
+
+// newLink returns the link of fd for a connection that is new there.
+func (r *epollReactor) newLink(fd int) *epollLink {
+	k := r.link(fd)
+	if r.tag--; r.tag > 0 { // there were 2³¹
+		r.tag = 0
 	}
-	k.watch()
+	k.tag = r.tag
+	return k
 }
 
 // link returns the link of fd.
@@ -274,27 +341,49 @@ func (r *epollReactor) link(fd int) *epollLink {
 	}
 	if r.links[fd] == nil {
 		r.links[fd] = &epollLink{r: r, fd: fd}
+		if fd >= maxFreeConns {
+			r.linked++
+		}
 	}
 	return r.links[fd]
 }
 
-// close closes a connection.
+// close closes a connection. If the client has not taken all of its answer, the
+// kernel is to forget it, too: nobody knows how long it would keep it.
 func (r *epollReactor) close(k *epollLink) {
-	if k.conn.left && k.events != 0 { // the desk has the socket, and no epoll watches it
+	switch {
+	case len(k.unsent) > 0:
+		abort(k.fd)
+	case k.conn.left && k.events != 0: // the desk has the socket, and no epoll watches it
 		r.epoll.control(unix.EPOLL_CTL_DEL, k.fd, 0, 0)
-	}
-	if k.conn.parting {
+	case k.conn.parting:
 		// Closing alone would send what send held back, unless there is input
 		// that nobody has read: then it is forgotten.
 		unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd), unix.SHUT_WR, 0)
 	}
 	r.closed(k.conn)
-	k.conn, k.events, k.deaf, k.unsent = nil, 0, false, nil
-	if k.fd >= maxFreeConns {
-		r.links[k.fd] = nil // of a flood, not to be seen again soon
-		if r.open.Load() == 0 {
-			r.links = slices.Clone(r.links[:maxFreeConns])
+	k.conn, k.events, k.unsent = nil, 0, nil
+	unix.RawSyscall(unix.SYS_CLOSE, uintptr(k.fd), 0, 0)
+	if r.linked > maxFreeConns && r.open < r.linked/4 {
+		r.trim()
+	}
+	r.openDoors()
+}
+
+// trim forgets the links of a flood that is over, which may not be seen again
+// soon. A link that is kept has been used since the last time.
+func (r *epollReactor) trim() {
+	end := maxFreeConns
+	r.linked = 0
+	for fd := end; fd < len(r.links); fd++ {
+		switch k := r.links[fd]; {
+		case k == nil:
+		case k.conn == nil:
+			r.links[fd] = nil
+		default:
+			r.linked++
+			end = fd + 1
 		}
 	}
-	unix.RawSyscall(unix.SYS_CLOSE, uintptr(k.fd), 0, 0)
+	r.links = slices.Clone(r.links[:end])
 }

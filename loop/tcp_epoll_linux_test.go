@@ -6,8 +6,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,52 +16,166 @@ import (
 	"tracker/stats"
 )
 
-// TestAcceptFails has the process run out of descriptors while a client waits
-// to be accepted. It is served when there are some again, and meanwhile the
-// reactor does not spin.
-func TestAcceptFails(t *testing.T) {
-	said := make(chan string, 100)
-	s := serveTest(t, Config{
-		TCPReactors: 1, TCP: TransportBatches, IdleLimit: 500 * time.Millisecond,
-		Listen: []Addr{addr("tcp 127.0.0.1:0")},
-		Logf: func(format string, args ...any) {
-			if line := fmt.Sprintf(format, args...); strings.HasPrefix(line, "accept: ") {
-				select {
-				case said <- line:
-				default:
-					t.Errorf("it is said too often")
-				}
-			}
-		},
-	})
-	client := rawConn(t, unix.AF_INET)
+// listenForLack returns a function for Config.Logf that counts what is said of
+// failures to accept.
+func listenForLack(t *testing.T, said *atomic.Int32) func(format string, args ...any) {
+	return func(format string, args ...any) {
+		if line := fmt.Sprintf(format, args...); strings.HasPrefix(line, "accept: ") {
+			said.Add(1)
+			t.Log(line)
+		}
+	}
+}
+
+// limitFiles lowers the limit of descriptors until the function it returns is
+// called, or the test ends.
+func limitFiles(t *testing.T, n int) (restore func()) {
+	t.Helper()
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	none := limit
-	none.Cur = 3
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+	few := limit
+	few.Cur = uint64(n)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
 		t.Fatal(err)
 	}
-	sa, _, err := sockaddr(s.Addrs()[0].AddrPort)
-	if err == nil {
-		err = unix.Connect(client, sa)
+	restore = func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err == nil {
-		_, err = unix.Write(client, []byte(dont))
-	}
-	if err != nil {
-		t.Error(err)
-	} else {
-		<-said
-		<-said // it has tried again
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+	t.Cleanup(restore)
+	return restore
+}
+
+// processTime returns the CPU time of this process so far.
+func processTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		t.Fatal(err)
 	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestAcceptFails has the process run out of descriptors while a client waits
+// to be accepted and nobody can go. It is served at once when there are some
+// again; meanwhile that costs next to no CPU time, and is said once.
+func TestAcceptFails(t *testing.T) {
+	var said atomic.Int32
+	s := serveTest(t, Config{
+		TCPReactors: 1, UDPReactors: 1, TCP: TransportBatches,
+		Listen: []Addr{addr("tcp 127.0.0.1:0")},
+		Logf:   listenForLack(t, &said),
+	})
+	client := rawConn(t, unix.AF_INET)
+	restore := limitFiles(t, 3)
+	connectRaw(t, client, s, dont)
+	failures := func() uint64 {
+		totals := s.Totals()
+		return totals.Sum(stats.TCPAcceptErrors)
+	}
+	began, used := time.Now(), processTime(t)
+	for failures() < 20 {
+		if time.Since(began) > patience {
+			t.Fatalf("tried %d times only", failures())
+		}
+		time.Sleep(acceptPause / 2)
+	}
+	took := time.Since(began)
+	used = processTime(t) - used
+	t.Logf("%d failures in %v took %v of CPU time, %.2f %%", failures(), took, used, 100*used.Seconds()/took.Seconds())
+	if used > took/10 || took < 10*acceptPause {
+		t.Errorf("failing to accept keeps the processor busy")
+	}
+	restore()
+	began = time.Now()
 	if n, err := unix.Read(client, make([]byte, 100)); n < len(statusOK) {
 		t.Errorf("read %d bytes, %v", n, err)
+	}
+	t.Logf("served %v after there were descriptors again", time.Since(began))
+	if said.Load() != 1 {
+		t.Errorf("said %d times", said.Load())
+	}
+}
+
+// connectRaw connects fd to s and says in.
+func connectRaw(t *testing.T, fd int, s *Server, in string) {
+	t.Helper()
+	sa, _, err := sockaddr(s.Addrs()[0].AddrPort)
+	if err == nil {
+		err = unix.Connect(fd, sa)
+	}
+	if err == nil {
+		_, err = unix.Write(fd, []byte(in))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLackMakesRoom has the process run out of descriptors below the limit of
+// connections. Clients that come get those of connections that are idle.
+func TestLackMakesRoom(t *testing.T) {
+	const n = 5
+	var said atomic.Int32
+	s := serveTest(t, Config{
+		TCPReactors: 1, UDPReactors: 1, TCP: TransportBatches,
+		Listen: []Addr{addr("tcp 127.0.0.1:0")},
+		Logf:   listenForLack(t, &said),
+	})
+	var clients [2 * n]int
+	for i := range clients {
+		clients[i] = rawConn(t, unix.AF_INET)
+	}
+	answered := func(fd int) bool {
+		got, _ := unix.Read(fd, make([]byte, 1000))
+		return got >= len(statusOK)
+	}
+	most := 0
+	for _, fd := range clients[:n] {
+		connectRaw(t, fd, s, keep)
+		if !answered(fd) {
+			t.Fatal("no answer")
+		}
+	}
+	for fd := range s.tcp[0].(*epollReactor).links {
+		most = fd // the highest that is used
+	}
+	for fd := 0; fd <= most; { // now all below are used
+		var err error
+		if fd, err = dup(0); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+	}
+	limitFiles(t, most+1)
+	for i, fd := range clients[n:] {
+		connectRaw(t, fd, s, keep)
+		if !answered(fd) {
+			t.Errorf("newcomer %d gets no answer", i)
+		}
+		if got, err := unix.Read(clients[i], make([]byte, 1)); got != 0 || err != nil {
+			t.Errorf("the oldest connection is not closed: %d, %v", got, err)
+		}
+	}
+	s.waitFor(t, stats.TCPEvicted, n)
+	if totals := s.Totals(); totals.Sum(stats.TCPAcceptErrors) != n || said.Load() != 1 {
+		t.Errorf("%d failures counted, %d told", totals.Sum(stats.TCPAcceptErrors), said.Load())
+	}
+}
+
+// TestLack shows how often a lack is told.
+func TestLack(t *testing.T) {
+	var l lack
+	var said []string
+	logf := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	for now := range int64(100_000) {
+		l.feel(now, unix.EMFILE, logf)
+	}
+	if len(said) != 2 || !strings.Contains(said[1], "too many open files; 60000 times") {
+		t.Errorf("said %q", said)
 	}
 }
 
@@ -126,23 +240,5 @@ func TestEndIsInAnswer(t *testing.T) {
 		if ev[0].Revents&unix.POLLRDHUP == 0 {
 			t.Errorf("the answer came without the end")
 		}
-	}
-}
-
-// TestHalfClosedReadsLate is [TestReadsLate] with a client that has said that
-// it says nothing more. It is not to be mistaken for one that is gone.
-func TestHalfClosedReadsLate(t *testing.T) {
-	s, to := serveSlowly(t)
-	const n = 25
-	for i, last := range []string{longRequest, keep} {
-		c := dialTest(t, "tcp", to)
-		io.WriteString(c, strings.Repeat(longRequest, n-1)+last)
-		c.(*net.TCPConn).CloseWrite()
-		s.waitFor(t, stats.HTTPAnnounces, uint64((i+1)*n))
-		r := bufio.NewReader(c)
-		for range n {
-			readResponse(t, r)
-		}
-		readEnd(t, r)
 	}
 }

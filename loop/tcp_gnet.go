@@ -2,10 +2,14 @@ package loop
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
 
 	"github.com/panjf2000/gnet/v2"
+
+	"tracker/stats"
 )
 
 // A gnetTCPReactor is a [tcpReactor] on an event loop of gnet. It works
@@ -14,12 +18,14 @@ type gnetTCPReactor struct {
 	engine
 	*tcpReactor
 	home   gnet.EventLoop // ours, to see when there is a new one
-	expire gnet.RunnableFunc
+	chores gnet.RunnableFunc
 }
 
 func newGnetTCPReactor(t *tcpReactor) *gnetTCPReactor {
 	r := &gnetTCPReactor{tcpReactor: t}
-	r.expire = r.closeOverdue
+	r.chores = r.doChores
+	t.hangUp = hangUp
+	t.wake = func() { r.execute(r.chores) }
 	return r
 }
 
@@ -36,11 +42,21 @@ func (r *gnetTCPReactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 		r.learn(loop)
 	}
 	g.SetContext(c)
+	if !r.place(c) {
+		return nil, gnet.Close
+	}
 	return nil, gnet.None
 }
 
 // OnClose implements [gnet.EventHandler].
-func (r *gnetTCPReactor) OnClose(g gnet.Conn, _ error) gnet.Action {
+//
+// gnet closes a connection at once when the client has nothing more to say,
+// but not without having tried to send what is left of the answer. So we see
+// to it that there is room.
+func (r *gnetTCPReactor) OnClose(g gnet.Conn, why error) gnet.Action {
+	if errors.Is(why, io.EOF) && g.OutboundBuffered() > 0 {
+		widen(g.Fd(), maxUnread)
+	}
 	if c, ok := g.Context().(*conn); ok { // or it was not welcome
 		g.SetContext(nil)
 		r.closed(c)
@@ -52,17 +68,17 @@ func (r *gnetTCPReactor) OnClose(g gnet.Conn, _ error) gnet.Action {
 func (r *gnetTCPReactor) OnTraffic(g gnet.Conn) gnet.Action {
 	c, ok := g.Context().(*conn)
 	in, err := g.Next(-1) // borrowed until we return
-	if !ok || err != nil || r.traffic(c, in) {
+	if !ok || err != nil || r.traffic(c, in) && r.place(c) {
 		return gnet.None
 	}
 	return gnet.Close // nothing happens if a failed write has closed it
 }
 
-// closeIdle implements [tcpTransport]. An event loop without connections is
-// not woken up.
-func (r *gnetTCPReactor) closeIdle() {
-	if r.open.Load() > 0 {
-		r.execute(r.expire)
+// closeOverdue implements [tcpTransport]. An event loop that has nothing to do
+// is not woken up.
+func (r *gnetTCPReactor) closeOverdue() {
+	if r.due(r.clock.millis.Load()) || r.front[rankSending].Load() != nobody {
+		r.wake()
 	}
 }
 
@@ -73,26 +89,47 @@ func (r *gnetTCPReactor) connections() []Conn { return nil }
 // adopt implements [tcpTransport]. gnet takes none but those it has accepted.
 func (r *gnetTCPReactor) adopt(*Conn) bool { return false }
 
-// closeOverdue closes connections whose time is over, and those that only
-// waited for their answer to leave: gnet does not tell when it has. It runs on
-// the event loop.
-func (r *gnetTCPReactor) closeOverdue(context.Context) error {
-	for c := r.conns.first; c != nil && r.unsent > 0; {
+// doChores closes connections whose time is over or whose place another
+// reactor needs, and looks how far answers have got: gnet does not tell when
+// they have left. It runs on the event loop.
+func (r *gnetTCPReactor) doChores(context.Context) error {
+	r.oblige()
+	for c, last := r.waiting[rankSending].first, r.waiting[rankSending].last; c != nil; {
 		next := c.next
-		if c.unsent && c.link.OutboundBuffered() == 0 {
-			hangUp(c)
+		if c == last {
+			next = nil
 		}
+		r.lookAt(c)
 		c = next
 	}
-	for c := r.overdue(); c != nil; c = r.overdue() {
-		hangUp(c)
+	for r.closeSome() {
 	}
 	return nil
+}
+
+// lookAt sees what has left of the answer for c.
+func (r *gnetTCPReactor) lookAt(c *conn) {
+	unsent := c.link.OutboundBuffered()
+	if unsent == 0 && c.parting {
+		hangUp(c)
+		return
+	}
+	c.moved = c.moved || unsent+cap(c.partial) != int(c.held)
+	now := r.clock.millis.Load()
+	if unsent > 0 && now-c.began > r.longest {
+		r.stats.Inc(stats.TCPOverrun, familyOf(c.src.Addr()))
+		hangUp(c)
+		return
+	}
+	r.put(c, rankOf(c, unsent), unsent+cap(c.partial), now)
 }
 
 // hangUp closes c, which calls OnClose.
 func hangUp(c *conn) {
 	if g, ok := c.link.(gnet.Conn); ok {
+		if g.OutboundBuffered() > 0 {
+			abort(g.Fd())
+		}
 		_ = g.EventLoop().Close(g)
 	}
 }

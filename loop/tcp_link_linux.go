@@ -14,26 +14,20 @@ type epollLink struct {
 	r      *epollReactor
 	conn   *conn // nil while there is none
 	fd     int
+	tag    int32  // what its events carry: another with each connection, never above 0
 	events uint32 // watched for; 0 while it is not watched
-	deaf   bool   // the client has nothing more to say, and still waits
 	unsent []byte // what the kernel did not take yet
 }
 
 // read reads once and serves what came. It reports whether the connection is
-// to be kept.
+// to be kept. It is not called while something is unsent: who does not read is
+// not heard, and so a client that has nothing more to say gets all of it.
 func (k *epollLink) read() bool {
-	if k.deaf {
-		return false // that was an error
-	}
 	in := k.r.in
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(k.fd),
 		uintptr(unsafe.Pointer(&in[0])), uintptr(len(in)), 0, 0, 0)
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
-		return true
-	case errno == 0 && n == 0 && len(k.unsent) > 0:
-		k.deaf = true
-		k.r.partLater(k.conn)
 		return true
 	case errno != 0 || n == 0:
 		return false
@@ -78,40 +72,33 @@ func (k *epollLink) send(p []byte) (int, unix.Errno) {
 
 // flush sends what was kept. It reports whether the connection is to be kept.
 func (k *epollLink) flush() bool {
-	if len(k.unsent) == 0 {
-		return true
-	}
 	n, errno := k.send(k.unsent)
 	if errno != 0 {
 		return false
 	}
+	k.conn.moved = n > 0
 	if k.unsent = k.unsent[:copy(k.unsent, k.unsent[n:])]; len(k.unsent) > 0 {
 		return true
 	}
 	k.unsent = nil
-	return !k.conn.unsent // that was what it waited for
+	return !k.conn.parting // that was what it waited for
 }
 
-// watch has the epoll tell what the connection waits for.
-func (k *epollLink) watch() {
+// watch has the epoll tell what the connection waits for. It reports whether
+// there was memory for that.
+func (k *epollLink) watch() bool {
 	events, op := uint32(unix.EPOLLIN), unix.EPOLL_CTL_MOD
-	switch {
-	case k.deaf:
+	if len(k.unsent) > 0 {
 		events = unix.EPOLLOUT
-	case len(k.unsent) > 0:
-		events |= unix.EPOLLOUT
 	}
 	if events == k.events {
-		return
+		return true
 	}
 	if k.events == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	if k.r.epoll.control(op, k.fd, events, 0) != 0 { // for want of memory
-		k.r.close(k)
-		return
-	}
 	k.events = events
+	return k.r.epoll.control(op, k.fd, events, int(k.tag)) == 0
 }
 
 // OutboundBuffered implements [link].

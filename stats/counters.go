@@ -10,13 +10,15 @@ type Counter uint8
 // What is counted. HTTP counters count requests, UDP counters datagrams, unless
 // it says otherwise.
 const (
-	// TCPAccepts are connections accepted, those refused at the limit included.
+	// TCPAccepts are connections accepted, those refused at once included.
 	TCPAccepts Counter = iota
-	// TCPRefused are connections closed at once because the limit was reached.
+	// TCPRefused are connections closed at once because the limit was reached
+	// and none could be closed for them.
 	TCPRefused
-	// TCPExpired are connections closed because they were idle or trickled.
+	// TCPExpired are connections closed because nothing was asked.
 	TCPExpired
-	// TCPOverrun are connections closed because the client does not read.
+	// TCPOverrun are connections closed because the client does not read, or
+	// too slowly.
 	TCPOverrun
 	// TCPUnproxied are connections closed at a listener for reverse proxies,
 	// because they do not come from one or do not begin with a PROXY header.
@@ -132,6 +134,22 @@ const (
 	Snapshots
 	// SnapshotErrors are snapshots that could not be written.
 	SnapshotErrors
+
+	// TCPTrickled are connections closed because a request took too long to
+	// come.
+	TCPTrickled
+	// TCPEvicted are idle connections closed to make room for others, at the
+	// limit or for want of descriptors.
+	TCPEvicted
+	// TCPCut are connections closed for that in the middle of a request or an
+	// answer, because none was idle.
+	TCPCut
+	// TCPCrowded are connections closed in the middle of a request or an answer
+	// because all of them together held too much memory.
+	TCPCrowded
+	// TCPAcceptErrors are failures to accept for want of descriptors or memory.
+	// It is not split by family: all count as IPv4.
+	TCPAcceptErrors
 
 	// NumCounters is how many counters there are.
 	NumCounters
