@@ -12,6 +12,7 @@ type conn struct {
 	link     link // the transport's side of it
 	src      netip.AddrPort
 	partial  []byte // a request or PROXY header that is not all here, or empty
+	rest     []byte // what has come behind requests whose answers have not left, or nil
 	drained  int32  // bytes thrown away while draining
 	proxied  bool   // a PROXY header has to come first
 	parting  bool   // what is written now is the last, and then it closes

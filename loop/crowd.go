@@ -36,9 +36,9 @@ const (
 // maxHeld is how many bytes all connections together may have kept in memory:
 // requests that are not all here, and answers that have not left. Above it, who
 // has waited for the longest goes, among those who ask or those who are sent
-// to, whichever hold more. So 30,000 clients that trickle fit, and none that
-// does not read can have more than [maxUnread], a little of it over one read.
-const maxHeld = 8 << 20
+// to, whichever hold more. So 15,000 clients that trickle fit, and 70 that read
+// nothing of a long pipeline.
+const maxHeld = 4 << 20
 
 // minHeld is the least that a reactor has of that.
 const minHeld = 1 << 20
@@ -166,7 +166,7 @@ func (t *tcpReactor) placeAt(c *conn, now int64) bool {
 		t.stats.Inc(stats.TCPRefused, familyOf(c.src.Addr()))
 		return false
 	}
-	t.put(c, r, unsent+cap(c.partial), now)
+	t.put(c, r, unsent+cap(c.partial)+len(c.rest), now)
 	return t.held[rankAsking]+t.held[rankSending] <= t.maxHeld || t.lighten(c)
 }
 

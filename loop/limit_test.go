@@ -2,93 +2,24 @@ package loop
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
-
-	"tracker/stats"
-	"tracker/store"
 )
-
-// fewFiles is the environment variable that makes the test binary a server
-// with a file limit of 64.
-const fewFiles = "LOOP_TEST_FEW_FILES"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(fewFiles) == "" {
-		os.Exit(m.Run())
-	}
-	os.Exit(serveWithFewFiles())
-}
-
-// serveWithFewFiles serves until its standard input ends, and then says what
-// it counted.
-func serveWithFewFiles() int {
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}); err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	s, err := Run(Config{
-		Listen:      []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0")},
-		TCPReactors: 2,
-		Store:       store.New(store.Options{}),
-		Logf:        func(format string, args ...any) { fmt.Printf(format+"\n", args...) },
-	})
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	io.Copy(io.Discard, os.Stdin)
-	totals := s.Totals()
-	fmt.Println("restarts", totals.Sum(stats.EngineRestarts), "refused", totals.Sum(stats.TCPRefused),
-		"errors", totals.Sum(stats.TCPAcceptErrors))
-	s.Stop()
-	return 0
-}
 
 // TestFewFiles checks that a server with hardly any descriptors serves more
 // clients than it has, each of whom wants its connection to be kept: the limit
 // of connections keeps it from ever lacking one.
 func TestFewFiles(t *testing.T) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fewFiles+"=1")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	lines := bufio.NewReader(out)
-	where := func(prefix string) string {
-		line, err := lines.ReadString('\n')
-		to, ok := strings.CutPrefix(strings.TrimSpace(line), prefix)
-		if !ok {
-			t.Fatalf("said %q, %v", line, err)
-		}
-		return to
-	}
-	tcp, udp := where("listening on tcp "), where("listening on udp ")
-
+	server := startChild(t, 64, 0)
 	var held []net.Conn
 	for range 200 {
-		c := dialTest(t, "tcp", tcp)
+		c := dialTest(t, "tcp", server.tcp)
 		io.WriteString(c, keep)
 		readResponse(t, bufio.NewReader(c))
 		held = append(held, c)
 	}
-	connect(t, dialTest(t, "udp", udp))
+	connect(t, dialTest(t, "udp", server.udp))
 	kept := 0
 	for _, c := range held {
 		io.WriteString(c, keep)
@@ -99,12 +30,10 @@ func TestFewFiles(t *testing.T) {
 	if kept < 10 || kept > 32 {
 		t.Errorf("%d connections are kept at once, want 10 to 32", kept)
 	}
-	in.Close()
-	if line, _ := lines.ReadString('\n'); line != "restarts 0 refused 0 errors 0\n" {
-		t.Errorf("said %q", line)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
+	line, n := server.counts(t)
+	t.Logf("%d are kept; %s", kept, line)
+	if n["refused"]+n["lacking"]+n["restarts"]+n["cut"] > 0 || n["evicted"] < 100 {
+		t.Errorf("counted: %s", line)
 	}
 }
 

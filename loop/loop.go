@@ -74,8 +74,8 @@
 // and as long again for its request to be complete; an answer has to get on
 // every [stallLimit], and to have left within [sendLimit], or [longLimit] if a
 // clerk writes it. While an answer has not left, its client is not listened to,
-// so that at most [maxUnread] bytes wait for it. What all of them together keep
-// waiting is bounded by [maxHeld], and how many there are by [Config].MaxConns.
+// so that less than 60 KB wait for it. What all of them together keep waiting
+// is bounded by [maxHeld], and how many there are by [Config].MaxConns.
 //
 // At any of these bounds it is not the newcomer that goes, but who can best be
 // spared: see [rank]. That takes a few steps, however many there are, and

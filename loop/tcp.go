@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -46,10 +47,13 @@ type link interface {
 }
 
 // Bounds on answers that are not on their way yet, in bytes. Answers to
-// pipelined requests are collected up to flushAt and then written; a client
-// that lets more than maxUnread pile up has stopped reading.
+// pipelined requests are collected up to flushAt and then written. If that does
+// not leave at once, a transport that resumes does nothing more for the client
+// until it has, so that no more than flushAt, one answer and readBuffer wait for
+// it: under 60 KB. With another transport, a client that lets more than
+// maxUnread pile up has stopped reading.
 const (
-	flushAt   = 64 << 10
+	flushAt   = 32 << 10
 	maxUnread = 256 << 10
 )
 
@@ -68,6 +72,7 @@ type tcpReactor struct {
 	open     int    // connections
 	quota    *quota // shared
 	out      []byte // answers not written yet
+	resumes  bool   // the transport brings conn.rest when all of an answer has left
 
 	hangUp func(*conn) // closes a connection at once; the transport's
 	wake   func()      // has the transport do its chores; any goroutine may call it
@@ -153,8 +158,15 @@ func (t *tcpReactor) traffic(c *conn, in []byte) bool {
 		if last == fateDone && wholeRequest(rest) > 0 {
 			last = fateKeep
 		}
-		if in = rest; len(t.out) > flushAt && !t.flush(c) {
+		if in = rest; len(t.out) <= flushAt {
+			continue
+		}
+		if !t.flush(c) {
 			return false
+		}
+		if t.resumes && last == fateKeep && len(in) > 0 && c.link.OutboundBuffered() > 0 {
+			c.rest = bytes.Clone(in)
+			break
 		}
 	}
 	t.requests.settle(c)

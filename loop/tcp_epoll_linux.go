@@ -62,6 +62,7 @@ func newEpollReactor(t *tcpReactor, b *barrier, logf func(format string, args ..
 	r := &epollReactor{tcpReactor: t, barrier: b, logf: logf, brake: newBrake(), in: make([]byte, readBuffer)}
 	t.hangUp = func(c *conn) { r.close(c.link.(*epollLink)) }
 	t.wake = r.ring
+	t.resumes = true
 	return r
 }
 
@@ -175,10 +176,13 @@ func (r *epollReactor) ring() {
 // reactor needs, and opens doors again.
 func (r *epollReactor) doChores() {
 	r.oblige()
-	if r.closeSome() {
-		r.chores.Store(true) // after those who are waiting to be served
-	}
 	r.openDoors()
+	if r.closeSome() {
+		r.chores.Store(true) // after others were served, and newcomers first of all
+		for i := range r.doors {
+			r.acceptAll(&r.doors[i])
+		}
+	}
 }
 
 // openDoors has doors watched again that were paused.

@@ -81,6 +81,10 @@ func (k *epollLink) flush() bool {
 		return true
 	}
 	k.unsent = nil
+	if rest := k.conn.rest; rest != nil {
+		k.conn.rest = nil
+		return k.r.traffic(k.conn, rest)
+	}
 	return !k.conn.parting // that was what it waited for
 }
 
