@@ -23,11 +23,12 @@ import (
 const childVar = "LOOP_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	var files uint64
+	var files unix.Rlimit
 	var torrents int
-	if _, err := fmt.Sscan(os.Getenv(childVar), &files, &torrents); err != nil {
+	if _, err := fmt.Sscan(os.Getenv(childVar), &files.Cur, &torrents); err != nil {
 		os.Exit(m.Run())
 	}
+	files.Max = files.Cur
 	os.Exit(serveAsChild(files, torrents))
 }
 
@@ -51,7 +52,7 @@ var childCounts = []struct {
 
 // serveAsChild serves until its standard input ends. For each line there it says
 // what it has counted so far.
-func serveAsChild(files uint64, torrents int) int {
+func serveAsChild(files unix.Rlimit, torrents int) int {
 	debug.SetGCPercent(25) // as the program does
 	st := fullStore(torrents)
 	var found store.Answer
@@ -60,8 +61,8 @@ func serveAsChild(files uint64, torrents int) int {
 		copy(q.Infohash[:], strings.Repeat("a", 20))
 		st.Announce(&q, 0, store.NewRand(1), &found)
 	}
-	if files > 0 {
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files}); err != nil {
+	if files.Cur > 0 {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 			fmt.Println(err)
 			return 1
 		}

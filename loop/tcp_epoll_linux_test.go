@@ -249,3 +249,64 @@ func TestEndIsInAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestBoundSending checks that what is set for a listener holds for connections:
+// the kernel neither keeps much that a client does not take, nor for long.
+func TestBoundSending(t *testing.T) {
+	s := serveTest(t, Config{TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+	l := s.listeners[0].fds[0]
+	for _, want := range []struct{ option, value int }{
+		{unix.TCP_NOTSENT_LOWAT, maxQueued},
+		{unix.TCP_USER_TIMEOUT, int(stallLimit.Milliseconds())},
+	} {
+		if got, err := unix.GetsockoptInt(l, unix.IPPROTO_TCP, want.option); got != want.value || err != nil {
+			t.Errorf("option %d is %d (%v), want %d", want.option, got, err, want.value)
+		}
+	}
+
+	// What is not taken is thrown away by the kernel, too.
+	fd, err := bindSocket(binding{addr: addr("tcp 127.0.0.1:0")}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Listen(fd, 1); err != nil {
+		t.Fatal(err)
+	}
+	boundSending(fd)
+	at, err := localAddr(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sa, _, _ := sockaddr(at)
+	client := rawConn(t, unix.AF_INET)
+	if err := unix.Connect(client, sa); err != nil {
+		t.Fatal(err)
+	}
+	conn, _, err := unix.Accept(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.SetNonblock(conn, true)
+	if got, err := unix.GetsockoptInt(conn, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT); got == 0 || err != nil {
+		t.Errorf("a connection has no time limit: %v", err)
+	}
+	sent := 0
+	for {
+		n, err := unix.Write(conn, make([]byte, 64<<10))
+		if err != nil {
+			break
+		}
+		sent += n
+	}
+	unsent, _ := unix.IoctlGetInt(conn, unix.TIOCOUTQ)
+	t.Logf("the kernel took %d KB for a client that does not read, and has %d KB of it", sent>>10, unsent>>10)
+	abort(conn)
+	unix.Close(conn)
+	for n := 1; n > 0; {
+		n, err = unix.Read(client, make([]byte, 64<<10))
+	}
+	if err != unix.ECONNRESET {
+		t.Errorf("the client is told %v, want a reset", err)
+	}
+}
