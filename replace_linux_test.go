@@ -309,7 +309,7 @@ func TestReplaceFails(t *testing.T) {
 		{"gone", func(p *handover.Peer) { p.Send(msgHello, hi[:3]); p.Close() }, "that is not how a tracker speaks"},
 		{"nonsense", func(p *handover.Peer) { p.Send(77, []byte("x")) }, "that is not how a tracker speaks"},
 		{"too short", func(p *handover.Peer) { p.Send(msgHello, []byte("x")) }, "that is not how a tracker speaks"},
-		{"newer", func(p *handover.Peer) { p.Send(msgHello, newer) }, "the other one speaks version 2 of this conversation, this one version 1"},
+		{"newer", func(p *handover.Peer) { p.Send(msgHello, newer) }, "the other one speaks version 3 of this conversation, this one version 2"},
 		{"never ready", func(p *handover.Peer) { p.Send(msgHello, hi) }, "the other one does not answer"},
 		{"gone before it is ready", func(p *handover.Peer) { p.Send(msgHello, hi); p.Close() }, "the other one has ended"},
 		{"never takes", func(p *handover.Peer) { p.Send(msgHello, hi); p.Send(msgReady, nil) }, "the other one does not answer"},

@@ -112,8 +112,9 @@ func flagsOf(flags ...bool) (bits uint32) {
 //	24  since it began to wait        4  milliseconds
 //	28  bytes thrown away             4
 //	32  length of the request so far  4
-//	36  length of the answer left     4
-//	40  both
+//	36  length of what is behind that 4
+//	40  length of the answer left     4
+//	44  all three
 func appendConn(b []byte, c *loop.Conn) []byte {
 	a := c.Src.Addr().As16()
 	b = le.AppendUint16(append(b, a[:]...), c.Src.Port())
@@ -121,7 +122,7 @@ func appendConn(b []byte, c *loop.Conn) []byte {
 	for _, n := range []int64{c.Quiet.Milliseconds(), c.Age.Milliseconds(), int64(c.Drained)} {
 		b = le.AppendUint32(b, uint32(n))
 	}
-	kept := [][]byte{c.Partial, c.Unsent}
+	kept := [][]byte{c.Partial, c.Rest, c.Unsent}
 	for _, p := range kept {
 		b = le.AppendUint32(b, uint32(len(p)))
 	}
@@ -131,7 +132,7 @@ func appendConn(b []byte, c *loop.Conn) []byte {
 	return b
 }
 
-const connLen = 40
+const connLen = 44
 
 // parseConn reads a connection and returns what is behind it. Nothing of b is
 // kept.
@@ -147,7 +148,7 @@ func parseConn(b []byte) (c loop.Conn, rest []byte, err error) {
 	c.Age = time.Duration(le.Uint32(b[24:])) * time.Millisecond
 	c.Drained = int32(le.Uint32(b[28:]))
 	rest = b[connLen:]
-	for i, p := range []*[]byte{&c.Partial, &c.Unsent} {
+	for i, p := range []*[]byte{&c.Partial, &c.Rest, &c.Unsent} {
 		n := uint64(le.Uint32(b[32+4*i:]))
 		if n > uint64(len(rest)) {
 			return c, nil, handover.ErrMessage

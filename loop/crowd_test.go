@@ -251,3 +251,22 @@ func TestRoomAllocs(t *testing.T) {
 		t.Errorf("%d evicted, %d there", r.counted(stats.TCPEvicted), w.used.Load())
 	}
 }
+
+// TestPostpone checks that nobody's time is over because nobody was listened to.
+func TestPostpone(t *testing.T) {
+	w := newTestCrowd(1, 10)
+	c := w.reactors[0]
+	for i, in := range []string{"", "GET", keep} {
+		w.come(0, string(rune('a'+i)), in, i/2)
+	}
+	w.pass(4 * time.Second)
+	w.pass(time.Hour)
+	c.postpone(time.Hour.Milliseconds())
+	if c.due(c.clock.millis.Load()) || c.closeSome() || w.gone != "" {
+		t.Errorf("%q are gone", w.gone)
+	}
+	w.pass(3 * time.Second)
+	if !c.due(c.clock.millis.Load()) || c.closeSome() || w.gone != "ab" {
+		t.Errorf("%q are gone, want those who ask nothing", w.gone)
+	}
+}

@@ -42,6 +42,7 @@ type Conn struct {
 	Age      time.Duration // since it began to wait for what it waits for
 	Drained  int32         // bytes thrown away so far
 	Partial  []byte        // of a request or PROXY header
+	Rest     []byte        // of what has been read, to be looked at when all of Unsent is on its way
 	Unsent   []byte        // of answers
 }
 
@@ -183,6 +184,9 @@ func (t *tcpReactor) adopted(l link, c *Conn) *conn {
 	k := t.enter(l, c.Src, c.Proxied)
 	k.asked, k.draining, k.parting, k.drained = c.Asked, c.Draining, c.Parting, c.Drained
 	t.requests.keep(k, c.Partial)
+	if len(c.Rest) > 0 {
+		k.rest = c.Rest
+	}
 	return k
 }
 

@@ -12,8 +12,10 @@ const (
 	// spareFiles are for lists, snapshots and whatever else is opened while
 	// serving, out of the file limit.
 	spareFiles = 32
-	// spareFree are left free above what is open when serving begins.
-	spareFree = 8
+	// spareFree are left free above what is open when serving begins, such as
+	// the store's memory and the socket of who may take our place. Two are for
+	// that one, and another that is sent away.
+	spareFree = 10
 	// filesPerEngine are what an event loop still opens then: two for its
 	// poller, a connection above the limit, a placeholder when it is started
 	// again, for a moment a second one for a connection that it leaves to the

@@ -84,6 +84,9 @@
 // others have them, are looked for every [acceptPause], and said to be lacking
 // once a minute at most.
 //
+// A pause takes nobody's time, and who is handed to another process has waited
+// as long there as here.
+//
 // # Before and after
 //
 // Sockets may have been opened by somebody else, and be in use until we serve;

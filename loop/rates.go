@@ -29,6 +29,14 @@ func newGuard(l Rates) *guard.Guard {
 // An error of HTTP would have some clients ask again at once. A proxy's
 // connection carries what others ask as well, and a proxy that finds it closed
 // may take us for dead.
+//
+// A connection costs its address one request at least, when it closes without
+// having brought a whole one. That is so whether it ran out of time or had to go
+// for others: nobody goes before those who have waited longer, and one request
+// is what it would have cost anyway. If it were free, those who send beginnings
+// of requests would push each other out at the limit of connections, and never
+// come over their budget. Whoever has asked pays nothing more for being pushed
+// out, nor for being handed to another process.
 
 // admit charges a request, proven to come from client, and reports whether it
 // is to be answered. r.slowed says whether that should be with a longer

@@ -180,6 +180,29 @@ func TestConnectionBudget(t *testing.T) {
 	}
 }
 
+// TestPushedOutBudget checks what connections cost that go for others: nothing
+// if they have asked, and otherwise a request, or those who never finish one
+// would take each other's place for ever.
+func TestPushedOutBudget(t *testing.T) {
+	for say, want := range map[string]int{keep: 20, "GET": 21, "": 21} { // of 20 that may be asked for; the last has not been charged yet
+		w := newTestCrowd(1, 1)
+		tcp := w.reactors[0]
+		tcp.guard = newGuard(testRates)
+		n := 0
+		for range 100 {
+			c := tcp.opened(new(fakeLink), client4, false)
+			if c == nil {
+				break
+			}
+			n++
+			w.say(0, c, say, 0)
+		}
+		if n != want {
+			t.Errorf("%q: %d connections, want %d", say, n, want)
+		}
+	}
+}
+
 // TestLongestInterval checks that nobody is asked to stay away until he is
 // forgotten, or for longer than is told to anybody.
 func TestLongestInterval(t *testing.T) {

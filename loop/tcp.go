@@ -118,7 +118,7 @@ func (t *tcpReactor) closed(c *conn) {
 		t.quota.used.Add(-1)
 	}
 	if t.guard != nil && !c.asked && !c.proxied {
-		t.admit(c.src.Addr()) // to connect and ask nothing is no cheaper
+		t.admit(c.src.Addr()) // to connect and ask nothing is no cheaper, whoever ends it
 	}
 	t.requests.release(c.partial)
 	t.crowd.remove(c)

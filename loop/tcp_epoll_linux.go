@@ -134,7 +134,7 @@ func (r *epollReactor) connections() (all []Conn) {
 			all = append(all, Conn{
 				FD: k.fd, Src: c.src, Proxied: c.proxied, Asked: c.asked, Draining: c.draining, Parting: c.parting,
 				Quiet: time.Duration(now-c.since) * time.Millisecond, Age: time.Duration(now-c.began) * time.Millisecond,
-				Drained: c.drained, Partial: c.partial, Unsent: k.unsent,
+				Drained: c.drained, Partial: c.partial, Rest: c.rest, Unsent: k.unsent,
 			})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -309,4 +310,34 @@ func TestBoundSending(t *testing.T) {
 	if err != unix.ECONNRESET {
 		t.Errorf("the client is told %v, want a reset", err)
 	}
+}
+
+// TestPauseWhileRung pauses reactors that are always being told to do something,
+// and newcomers are served in between.
+func TestPauseWhileRung(t *testing.T) {
+	s := serveTest(t, Config{TCPReactors: 2, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+	end := make(chan struct{})
+	var ringing sync.WaitGroup
+	for _, r := range s.quota.reactors {
+		ringing.Go(func() {
+			for {
+				select {
+				case <-end:
+					return
+				default:
+					r.wake()
+				}
+			}
+		})
+	}
+	c := dialTest(t, "tcp", s.Addrs()[0].AddrPort.String())
+	r := bufio.NewReader(c)
+	for range 200 {
+		s.Pause()
+		io.WriteString(c, keep)
+		s.Resume()
+		readResponse(t, r)
+	}
+	close(end)
+	ringing.Wait()
 }
