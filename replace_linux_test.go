@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -53,6 +54,10 @@ func (h *house) first(conf ...string) (p *process, tcp, udp string) {
 // listen returns the lines of configuration for addresses of first.
 func listen(tcp, udp string) []string { return []string{"listen.tcp " + tcp, "listen.udp " + udp} }
 
+// keepsConns says that connections go on: gnet, which these have for TCP, gives
+// none away.
+const keepsConns = runtime.GOARCH != "386" && runtime.GOARCH != "s390x"
+
 var replaceFlag = []string{"--replace"}
 
 // replaces checks that p takes the place of another, and returns what it says of
@@ -96,7 +101,7 @@ func TestReplace(t *testing.T) {
 			for i := range 3 {
 				next := h.start(replaceFlag, listen(tcp, udp)...)
 				said := next.replaces(p)
-				if !strings.HasPrefix(said, "303 peers in 3 torrents and 1 connections taken over in ") {
+				if keepsConns != strings.HasPrefix(said, "303 peers in 3 torrents and 1 connections taken over in ") {
 					t.Errorf("it says %q", said)
 				}
 				next.says("tracker: listening on tcp " + tcp)
@@ -107,6 +112,9 @@ func TestReplace(t *testing.T) {
 				}
 				if !idIsGood(t, udp, id) {
 					t.Error("a connection id is not good any more")
+				}
+				if !keepsConns {
+					continue
 				}
 				fmt.Fprintf(half, "-alive\r\n\r\nGET %s HTTP/1.1\r\nConnection: keep", path)
 				if n, err := half.Read(make([]byte, 4096)); n == 0 || err != nil {
@@ -423,7 +431,7 @@ func TestReplaceTransports(t *testing.T) {
 	p, tcp, udp := h.first()
 	announces(t, tcp, 'a')
 	want, id := scrapeAll(t, tcp), connectUDP(t, udp)
-	for _, way := range []string{"gnet", "gnet", "batched", "gnet"} {
+	for _, way := range []string{"gnet", "gnet", "auto", "gnet"} {
 		next := h.start(replaceFlag, append(listen(tcp, udp), "listen.tcp.transport "+way, "listen.udp.transport "+way)...)
 		next.replaces(p)
 		next.says("tracker: listening on tcp ")
