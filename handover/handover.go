@@ -53,7 +53,7 @@ const (
 	headLen = 8
 )
 
-// Errors of Listen and Dial, and of Receive.
+// Errors of Listen, Dial and Receive.
 var (
 	// ErrTaken says that somebody listens at the path.
 	ErrTaken = errors.New("another tracker has it")
@@ -63,6 +63,8 @@ var (
 	ErrStranger = errors.New("it belongs to another user")
 	// ErrMessage says that no message begins like what came.
 	ErrMessage = errors.New("that is not how a tracker speaks")
+	// ErrFiles says that the system did not give us all descriptors that came.
+	ErrFiles = errors.New("not every descriptor arrived: the limit on open files has no room for them")
 
 	errNoSocket = errors.New("there is something that is no socket")
 )
@@ -220,10 +222,20 @@ type Message struct {
 	Files []int
 }
 
-// Limit bounds how long all that is sent and received from now on may take.
+// Limit bounds how long all that is sent and received from now on may take. 0 is
+// no bound.
 func (p *Peer) Limit(d time.Duration) error {
-	return p.conn.SetDeadline(time.Now().Add(d))
+	var end time.Time
+	if d > 0 {
+		end = time.Now().Add(d)
+	}
+	return p.conn.SetDeadline(end)
 }
+
+// Shut has all that the other side sends from now on fail there. What it has
+// sent before can still be received, where the system is Linux, and then
+// [io.EOF] follows.
+func (p *Peer) Shut() error { return p.conn.CloseRead() }
 
 // Close ends it.
 func (p *Peer) Close() { _ = p.conn.Close() }
@@ -248,11 +260,14 @@ func (p *Peer) Receive() (Message, error) {
 	var m Message
 	rights := make([]byte, unix.CmsgSpace(4*MaxFiles))
 	for got := 0; got < headLen; {
-		n, oobn, _, _, err := p.conn.ReadMsgUnix(p.head[got:], rights)
+		n, oobn, flags, _, err := p.conn.ReadMsgUnix(p.head[got:], rights)
 		if oobn > 0 {
 			files, bad := filesIn(rights[:oobn])
 			m.Files = append(m.Files, files...)
 			err = errors.Join(err, bad)
+		}
+		if err == nil && flags&unix.MSG_CTRUNC != 0 {
+			err = ErrFiles // those that are missing are lost
 		}
 		if err == nil && n == 0 {
 			err = io.EOF
