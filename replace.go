@@ -36,7 +36,13 @@ import (
 // Until go, the giver can go on as if nothing had been: it does so when the heir
 // fails, hangs up, or takes too long. The heir serves nothing before go, unless
 // the giver is no more: that it can tell from the end of the connection, since
-// a giver that goes on says no.
+// a giver that goes on says no, and ends the connection only when that has been
+// sent. Both at once would write to the same memory. So it is the giver who
+// decides when it has taken too long, and the heir waits for longer.
+//
+// A giver that comes to an end before it has given everything, because it is
+// told to or by force, leaves an heir that is ready with the sockets, and with
+// what the state file has.
 //
 // The giver runs no program: it is in a sandbox. So the heir is started from
 // outside, with the rights to bind ports and to read files, and by whom may do
@@ -74,10 +80,17 @@ var (
 	// readyLimit is for an heir to get ready; lists of a million torrents take a
 	// second. Until then everything is as ever.
 	readyLimit = 2 * time.Minute
-	// takeLimit is for an heir to take what there is. Meanwhile nobody serves.
+	// takeLimit is for an heir to take what there is. Meanwhile nobody serves. The
+	// heir waits twice as long.
 	takeLimit = 5 * time.Second
 	// deskLimit is for long answers to be finished before that.
 	deskLimit = 5 * time.Second
+	// pauseLimit is for a giver to come so far, with a snapshot that a slow disk
+	// has to store or the last one of all.
+	pauseLimit = 30 * time.Second
+	// noLimit is for an heir to hear that it is not to serve, before something
+	// is said about it.
+	noLimit = time.Second
 )
 
 // shareMemory says that the memory of stores may be gone on with.
@@ -177,14 +190,21 @@ func (t *tracker) watchDoor() {
 var (
 	errAnother = errors.New("another one is taking over already")
 	errEnds    = errors.New("it ends")
+	errLeaves  = errors.New("it ends, and an heir is ready")
 	errNothing = errors.New("nothing was said") // somebody looked whether we are there
 )
 
 // decline ends a conversation.
 func decline(peer *handover.Peer, why error) {
-	_ = peer.Limit(time.Second)
-	_ = peer.Send(msgNo, []byte(why.Error())) // who is gone needs no reason
+	sayNo(peer, why, noLimit)
 	peer.Close()
+}
+
+// sayNo says no within a limit, and reports whether that is on its way, or
+// whether there is nobody any more who needs a reason.
+func sayNo(peer *handover.Peer, why error, limit time.Duration) bool {
+	_ = peer.Limit(limit) // fails only if it is closed, and so does the rest
+	return !isTimeout(peer.Send(msgNo, []byte(why.Error())))
 }
 
 // give gives what there is to an heir. If that fails, everything is as it was.
@@ -196,14 +216,27 @@ func (t *tracker) give(peer *handover.Peer) {
 		}
 		err = t.yield(peer)
 	}
-	if err == nil {
-		return
+	if err == nil || errors.Is(err, errLeaves) {
+		return // and with us, soon, the connection
 	}
-	err = lastWord(peer, err)
-	decline(peer, err)
-	t.door.busy.Store(false)
+	t.door.goOn(peer, lastWord(peer, err))
+}
+
+// goOn has nobody take our place, because of err. An heir that does not listen
+// may have everything by now, and would take the end of the connection for ours.
+func (d *door) goOn(peer *handover.Peer, err error) {
+	knows := sayNo(peer, err, noLimit)
+	if knows {
+		peer.Close()
+		d.busy.Store(false)
+	}
 	if !errors.Is(err, errNothing) {
 		logf("not replaced: %v; serving on", said(err))
+	}
+	if !knows {
+		sayNo(peer, err, 0)
+		peer.Close()
+		d.busy.Store(false)
 	}
 }
 
@@ -214,8 +247,8 @@ func (r *refusal) Error() string { return r.text }
 
 // said returns err as one understands it who does not know sockets.
 func said(err error) error {
-	switch e, ok := errors.AsType[net.Error](err); {
-	case ok && e.Timeout():
+	switch {
+	case isTimeout(err):
 		return errors.New("the other one does not answer")
 	case isEnd(err):
 		return errors.New("the other one has ended")
@@ -315,7 +348,7 @@ func (t *tracker) yield(peer *handover.Peer) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.shut {
-		return errEnds
+		return errLeaves
 	}
 	t.endSnapshots()
 	began := time.Now()

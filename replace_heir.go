@@ -86,8 +86,11 @@ func (h *heir) hear(d *door, layout uint64) error {
 	if err != nil {
 		return err
 	}
-	if h.welcome, err = parseWelcome(m.Body); err != nil || len(m.Files) == 0 {
-		return errors.Join(err, handover.ErrMessage)
+	if h.welcome, err = parseWelcome(m.Body); err != nil {
+		return err
+	}
+	if len(m.Files) == 0 {
+		return handover.ErrMessage
 	}
 	if d.listener, err = handover.Inherit(m.Files[0]); err != nil {
 		return err
@@ -164,13 +167,14 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 	if err := h.room(); err != nil {
 		return err
 	}
-	_ = h.peer.Limit(takeLimit + deskLimit) // as above
-	if err := h.peer.Send(msgReady, nil); err != nil {
+	_ = h.peer.Limit(deskLimit + pauseLimit) // as above
+	if err := h.peer.Send(msgReady, nil); err != nil && !isEnd(err) {
 		return err
 	}
 	began := time.Now()
 	got, err := h.take(t.store)
-	if err != nil {
+	orphan := errors.Is(err, errOrphan)
+	if err != nil && !orphan {
 		return err
 	}
 	select {
@@ -178,19 +182,25 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 		return errEnds
 	default:
 	}
-	if err := h.peer.Send(msgTaken, nil); err != nil && !isEnd(err) {
-		return err
-	}
-	// If it ends without a word it has come to an end in this very moment, and
-	// nobody serves but us.
-	if _, err := expect(h.peer, msgGo); err != nil && !isEnd(err) {
-		return err
+	if !orphan {
+		if err := h.mayServe(); err != nil {
+			return err
+		}
 	}
 	h.peer.Close()
 	for _, f := range []*os.File{h.theirs, h.ours} {
 		if f != nil {
 			f.Close() // it was only read
 		}
+	}
+	if orphan {
+		logf("process %d has ended before it gave everything; serving without what it knew", h.welcome.pid)
+		to.Conns = got.Conns
+		if t.loadSnapshot(&to.IDs); got.IDs != (loop.ConnIDs{}) {
+			to.IDs = got.IDs
+		}
+		t.loadState()
+		return nil
 	}
 	*to = *got
 	torrents, seeders, leechers := t.store.Totals()
@@ -199,9 +209,43 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 	return nil
 }
 
-// take receives all that the other one has.
+// mayServe asks whether we serve from now on, when we have everything. The answer
+// holds for both sides, however late it is.
+func (h *heir) mayServe() error {
+	err := h.peer.Send(msgTaken, nil)
+	if err == nil || isEnd(err) {
+		_, err = expect(h.peer, msgGo)
+	}
+	if isTimeout(err) {
+		// It may be saying go in this moment. Either it has, or it cannot any more.
+		if err := h.peer.Shut(); err != nil {
+			return err
+		}
+		_ = h.peer.Limit(noLimit) // as above
+		if _, last := expect(h.peer, msgGo); last == nil {
+			return nil
+		}
+		return err
+	}
+	// If it ends without a word it has come to an end in this very moment, and
+	// nobody serves but us.
+	if isEnd(err) {
+		return nil
+	}
+	return err
+}
+
+// errOrphan says that the other one has ended before it gave everything. That is
+// known from the connection, and from nothing in what came.
+var errOrphan = errors.New("the other one has ended")
+
+// take receives all that the other one has. After errOrphan the store is empty,
+// and what else came may be gone on with.
 func (h *heir) take(to *store.Store) (*loop.Heritage, error) {
 	m, err := expect(h.peer, msgHeritage)
+	if isEnd(err) {
+		return new(loop.Heritage), errOrphan
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -209,10 +253,15 @@ func (h *heir) take(to *store.Store) (*loop.Heritage, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = h.peer.Limit(2 * takeLimit) // as above
 	var layout bytes.Buffer
 	pipe := &snapshotPipe{to: to}
+	defer pipe.abandon()
 	for {
 		m, err := h.peer.Receive()
+		if isEnd(err) {
+			return got, errOrphan
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -283,5 +332,14 @@ func (p *snapshotPipe) Close() error {
 		return handover.ErrMessage // nothing came
 	}
 	p.w.Close() // never fails
+	p.w = nil
 	return <-p.done
+}
+
+// abandon ends what Close has not ended. The store is empty then.
+func (p *snapshotPipe) abandon() {
+	if p.w != nil {
+		p.w.CloseWithError(io.ErrUnexpectedEOF) // never fails
+		<-p.done
+	}
 }

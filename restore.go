@@ -36,12 +36,13 @@ func (s *stateFile) read() (*os.File, *store.Snapshot, error) {
 
 var errNoFile = errors.New("not a regular file")
 
-// loadSnapshot fills the store from the state file, if there is one, and puts
-// its connection ids into ids. A file that is no good is set aside, and nothing
-// of it is used. Whatever happens, the tracker serves.
+// loadSnapshot fills the store from the state file, if there is one, in the
+// folder that openState has opened, and puts its connection ids into ids. A file
+// that is no good is set aside, and nothing of it is used. Whatever happens, the
+// tracker serves.
 func (t *tracker) loadSnapshot(ids *loop.ConnIDs) {
 	s := t.state
-	if t.openState(); s.folder == nil {
+	if s.folder == nil {
 		return
 	}
 	f, from, err := s.read()

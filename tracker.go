@@ -123,8 +123,8 @@ func (t *tracker) ready(h *loop.Heritage) error {
 		return err
 	}
 	t.ceiling.begin() // what is loaded is limited, too
+	t.openState()
 	if t.heir != nil {
-		t.openState()
 		t.confine()
 		if err := t.inherit(h); err != nil {
 			return err

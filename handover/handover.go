@@ -213,6 +213,7 @@ type Peer struct {
 	conn *net.UnixConn
 	head [headLen]byte
 	in   []byte
+	rest []byte // of a message that was begun to be sent
 }
 
 // A Message is what arrived. Body is valid until the next Receive.
@@ -240,8 +241,13 @@ func (p *Peer) Shut() error { return p.conn.CloseRead() }
 // Close ends it.
 func (p *Peer) Close() { _ = p.conn.Close() }
 
-// Send sends a message. The descriptors stay the caller's.
+// Send sends a message. The descriptors stay the caller's. After an error that
+// says that the limit was over, another may be sent: the other side sees the
+// first one whole or not at all.
 func (p *Peer) Send(kind uint32, body []byte, files ...int) error {
+	if err := p.finish(p.rest); err != nil {
+		return err
+	}
 	b := binary.LittleEndian.AppendUint32(make([]byte, 0, headLen+len(body)), uint32(len(body)))
 	b = append(binary.LittleEndian.AppendUint32(b, kind), body...)
 	var rights []byte
@@ -249,9 +255,20 @@ func (p *Peer) Send(kind uint32, body []byte, files ...int) error {
 		rights = unix.UnixRights(files...)
 	}
 	n, _, err := p.conn.WriteMsgUnix(b, rights, nil)
-	if err == nil && n < len(b) {
-		_, err = p.conn.Write(b[n:])
+	if n == 0 || err != nil {
+		return err
 	}
+	return p.finish(b[n:])
+}
+
+// finish sends the rest of a message that has begun.
+func (p *Peer) finish(rest []byte) error {
+	p.rest = rest
+	if len(rest) == 0 {
+		return nil
+	}
+	n, err := p.conn.Write(rest)
+	p.rest = rest[n:]
 	return err
 }
 

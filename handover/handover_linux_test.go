@@ -100,6 +100,33 @@ func TestMissingFiles(t *testing.T) {
 	}
 }
 
+// TestSendGoesOn has a limit be over in the middle of a message. What is sent
+// next comes behind all of it.
+func TestSendGoesOn(t *testing.T) {
+	heir, giver := pair(t)
+	body := bytes.Repeat([]byte("0123456789abcdef"), MaxMessage/16)
+	if err := giver.Limit(50 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := giver.Send(1, body); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a megabyte that nobody reads: %v", err)
+	}
+	if err := giver.Limit(0); err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- giver.Send(2, nil) }()
+	if m, err := heir.Receive(); err != nil || m.Kind != 1 || !bytes.Equal(m.Body, body) {
+		t.Errorf("first: %d, %d bytes, %v", m.Kind, len(m.Body), err)
+	}
+	if m, err := heir.Receive(); err != nil || m.Kind != 2 {
+		t.Errorf("then: %d, %v", m.Kind, err)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestShut loses nothing that was sent, and tells who sends too late.
 func TestShut(t *testing.T) {
 	heir, giver := pair(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -158,8 +159,11 @@ func (s *Store) Adopt(memory int, layout io.Reader) error {
 	}
 	shards := int(r.get(maxShards))
 	s.swept = int(r.get(uint64(max(shards, 1)) - 1))
-	if r.err != nil || shards == 0 || shards&(shards-1) != 0 {
-		return errors.Join(r.err, ErrLayout)
+	if r.err == nil && (shards == 0 || shards&(shards-1) != 0) {
+		r.err = ErrLayout
+	}
+	if r.err != nil {
+		return r.err
 	}
 	s.divide(shards)
 	for i := range s.shards {
@@ -170,8 +174,11 @@ func (s *Store) Adopt(memory int, layout io.Reader) error {
 		}
 	}
 	want := r.sum.Sum64()
-	if r.get(1<<64-1) != want || r.err != nil {
-		return errors.Join(r.err, ErrLayout)
+	if r.get(1<<64-1) != want && r.err == nil {
+		r.err = ErrLayout
+	}
+	if r.err != nil {
+		return r.err
 	}
 	if checked {
 		for i := range s.shards {
@@ -227,7 +234,7 @@ func (r *layoutReader) piece(mem *arena, n int) (b []byte) {
 func (r *layoutReader) shard(sh *shard, mem *arena) {
 	const most32 = 1<<32 - 1
 	off := int64(r.get(1<<63 - 1))
-	slots := int(r.get(1 << 31))
+	slots := int(r.get(min(1<<31, math.MaxInt/16))) // whose bytes can be counted
 	sh.tab.home, sh.tab.n = uint32(r.get(uint64(slots))), uint32(r.get(uint64(slots)))
 	if r.err == nil && slots > 0 {
 		var b []byte
