@@ -88,9 +88,9 @@ var (
 	// pauseLimit is for a giver to come so far, with a snapshot that a slow disk
 	// has to store or the last one of all.
 	pauseLimit = 30 * time.Second
-	// noLimit is for an heir to hear that it is not to serve, before something
+	// refusalLimit is for an heir to hear that it is not to serve, before something
 	// is said about it.
-	noLimit = time.Second
+	refusalLimit = time.Second
 )
 
 // shareMemory says that the memory of stores may be gone on with.
@@ -196,7 +196,7 @@ var (
 
 // decline ends a conversation.
 func decline(peer *handover.Peer, why error) {
-	sayNo(peer, why, noLimit)
+	sayNo(peer, why, refusalLimit)
 	peer.Close()
 }
 
@@ -216,16 +216,20 @@ func (t *tracker) give(peer *handover.Peer) {
 		}
 		err = t.yield(peer)
 	}
-	if err == nil || errors.Is(err, errLeaves) {
-		return // and with us, soon, the connection
+	switch {
+	case err == nil:
+	case errors.Is(err, errLeaves):
+		_ = peer.Limit(0)     // as in sayNo
+		_, _ = peer.Receive() // nothing comes; but the connection has to end with us, and no earlier
+	default:
+		t.door.goOn(peer, lastWord(peer, err))
 	}
-	t.door.goOn(peer, lastWord(peer, err))
 }
 
 // goOn has nobody take our place, because of err. An heir that does not listen
 // may have everything by now, and would take the end of the connection for ours.
 func (d *door) goOn(peer *handover.Peer, err error) {
-	knows := sayNo(peer, err, noLimit)
+	knows := sayNo(peer, err, refusalLimit)
 	if knows {
 		peer.Close()
 		d.busy.Store(false)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"tracker/config"
@@ -194,6 +195,9 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 		}
 	}
 	if orphan {
+		if h.memory >= 0 {
+			syscall.Close(h.memory) // or what nobody can read would stay
+		}
 		logf("process %d has ended before it gave everything; serving without what it knew", h.welcome.pid)
 		to.Conns = got.Conns
 		if t.loadSnapshot(&to.IDs); got.IDs != (loop.ConnIDs{}) {
@@ -221,7 +225,7 @@ func (h *heir) mayServe() error {
 		if err := h.peer.Shut(); err != nil {
 			return err
 		}
-		_ = h.peer.Limit(noLimit) // as above
+		_ = h.peer.Limit(refusalLimit) // as above
 		if _, last := expect(h.peer, msgGo); last == nil {
 			return nil
 		}

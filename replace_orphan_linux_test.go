@@ -165,12 +165,49 @@ func TestReplaceOrphan(t *testing.T) {
 	}
 }
 
+// TestReplaceLeaves tells a tracker to end that is giving its place to an heir
+// who is ready. That hears nothing but the end of it, when its snapshot has been
+// written.
+func TestReplaceLeaves(t *testing.T) {
+	h := newHouse(t)
+	p := h.start(nil, "listen.tcp 127.0.0.1:0", "state.file state")
+	p.says("tracker: snapshot state: there is none yet")
+	tcp := p.says("tracker: listening on tcp ")
+	peer, err := handover.Dial(h.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	peer.Limit(patience)
+	peer.Send(msgHello, hello{handoverVersion, store.Layout(store.Limits{})}.append(nil))
+	if _, err := expect(peer, msgWelcome); err != nil {
+		t.Fatal(err)
+	}
+	for m, err := peer.Receive(); m.Kind != msgPrepared; m, err = peer.Receive() {
+		if m.CloseFiles(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	announces(t, tcp, 'a')
+	p.signal(syscall.SIGTERM)
+	until(t, patience, "it ends", func() bool { _, err := tryGet(tcp, "/stats"); return err != nil })
+	peer.Send(msgReady, nil) // it may be no more
+	if m, err := peer.Receive(); !isEnd(err) {
+		t.Errorf("it says %d, %v", m.Kind, err)
+	}
+	if _, err := os.Stat(filepath.Join(h.dir, "state")); err != nil {
+		t.Errorf("before there is a snapshot: %v", err)
+	}
+	p.says("tracker: snapshot state: 1 peers written in ")
+	p.ends(0)
+}
+
 // TestReplaceHears has an heir that does not listen for a while hear that it is
 // not to serve, behind all that it was told before, and before the end of the
 // connection. Until then nobody else may come.
 func TestReplaceHears(t *testing.T) {
-	defer func(was time.Duration) { noLimit = was }(noLimit)
-	noLimit = time.Millisecond
+	defer func(was time.Duration) { refusalLimit = was }(refusalLimit)
+	refusalLimit = time.Millisecond
 	path := filepath.Join(t.TempDir(), "socket")
 	l, err := handover.Listen(path)
 	if err != nil {
@@ -194,7 +231,7 @@ func TestReplaceHears(t *testing.T) {
 	d.busy.Store(true)
 	done := make(chan struct{})
 	go func() { defer close(done); d.goOn(peer, err) }()
-	time.Sleep(100 * noLimit) // longer than the heir has to hear
+	time.Sleep(100 * refusalLimit) // longer than the heir has to hear
 	if !d.busy.Load() {
 		t.Error("another may come")
 	}
