@@ -527,7 +527,7 @@ func fillLarge(t testing.TB, to string, n int) {
 }
 
 // TestActivated starts a tracker as a service manager does that has opened its
-// sockets.
+// sockets. Whoever takes its place listens where it did.
 func TestActivated(t *testing.T) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -558,6 +558,19 @@ func TestActivated(t *testing.T) {
 	}
 	const good = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=a:b"
 	port := func(a net.Addr) string { _, p, _ := net.SplitHostPort(a.String()); return p }
+	h := newHouse(t)
+	named := confFile(t, "tracker.socket "+h.socket)
+	listens := func(p *process) {
+		t.Helper()
+		p.says("tracker: listening on tcp " + tcp.Addr().String())
+		p.says("tracker: listening on udp " + udp.LocalAddr().String())
+	}
+	first := run(good, "-f", named)
+	listens(first)
+	next := startIn(t, h.dir, "-f", named, "--replace")
+	next.replaces(first)
+	listens(next)
+	next.stop(syscall.SIGKILL)
 	for _, tt := range []struct {
 		env  string
 		args []string

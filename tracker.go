@@ -240,8 +240,8 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 		// The lists are read by ready, after the reactors were made.
 		c.Allowed = func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
 	}
-	if t.cfg.ListenDefault() && len(sockets) > 0 && t.heir == nil {
-		return c // what the service manager has opened is all there is to be
+	if t.cfg.ListenDefault() && len(sockets) > 0 && (t.heir == nil || !t.listensThere(sockets)) {
+		return c // what a service manager has opened is all there is to be
 	}
 	for _, l := range t.cfg.Listen {
 		c.Listen = append(c.Listen, addrOf(l))
