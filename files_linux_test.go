@@ -92,6 +92,7 @@ func tryToStay(t *testing.T, to string, n int) (all []net.Conn) {
 // descriptors allow, by one that may have as many, and again. The connection
 // that came last goes on in the middle of its request, and nothing is lacking.
 func TestReplaceAtTheCap(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "1") // one socket, so connections are accepted in the order in which they come
 	h := newHouse(t)
 	conf := func(lines ...string) string { return confFile(t, append(lines, "tracker.socket "+h.socket)...) }
 	p := startWith64(t, h.dir, "-f", conf("listen.tcp_udp 127.0.0.1:0"))

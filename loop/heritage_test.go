@@ -339,7 +339,7 @@ func TestSuccessorWaits(t *testing.T) {
 func TestSuccessorLimit(t *testing.T) {
 	const had, most = 12, 4
 	for _, reactors := range []int{1, 3} {
-		s := serveTest(t, Config{TCPReactors: 1, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+		s := serveTest(t, Config{TCPReactors: 2, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
 		var held []net.Conn
 		for range had {
 			c := dialTest(t, "tcp", s.Addrs()[0].AddrPort.String())
@@ -348,6 +348,12 @@ func TestSuccessorLimit(t *testing.T) {
 			held = append(held, c)
 		}
 		s.Pause()
+		for _, r := range s.quota.reactors { // in which they stand in the order in which they came
+			for c := r.waiting[rankIdle].first; c != nil; c = c.next {
+				i := slices.IndexFunc(held, func(h net.Conn) bool { return h.LocalAddr().String() == c.src.String() })
+				c.since -= int64(10 * (had - i))
+			}
+		}
 		next := succeed(t, s, Config{Listen: s.Addrs(), TCPReactors: reactors, MaxConns: most})
 		next.waitFor(t, stats.TCPEvicted, had-most)
 		if used := next.quota.used.Load(); used != most {

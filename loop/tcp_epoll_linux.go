@@ -175,10 +175,15 @@ func (r *epollReactor) doChores() {
 	}
 }
 
-// closeAll closes every connection.
+// closeAll closes every connection. In a pause they may have become another
+// process's: then nothing is said to anybody.
 func (r *epollReactor) closeAll() {
+	silently := r.brake.isOn()
 	for i := range r.waiting {
 		for c := r.waiting[i].first; c != nil; c = r.waiting[i].first {
+			if silently {
+				c.parting, c.link.(*epollLink).unsent = false, nil
+			}
 			r.hangUp(c)
 		}
 	}
