@@ -164,8 +164,7 @@ func (o *oldPeer) announces(t *testing.T, leechers, seeders byte) {
 }
 
 // flood announces one peer for each of n torrents that seed chooses, some at a
-// time, and
-// takes the answers, all of which are good.
+// time, and takes the answers, all of which are good.
 func flood(to string, n int, seed uint64) error {
 	c, err := net.Dial("udp", to)
 	if err != nil {

@@ -116,8 +116,12 @@ func (l *list) ports(c []byte) (n int) {
 // side, because with a limit of ports all but the lowest bits of a peer's key,
 // which are 0 in key, come from its address.
 func (v *setView) ports(key uint64, c []byte, most int) (n int) {
+	if len(v.dir) == 0 {
+		return 0
+	}
 	address := string(c[:addressLen(v.width)])
-	b, i, _ := v.find(key, c)
+	b := v.blockOf(key)
+	i := v.lower(b, key)
 	for ; b < len(v.dir); b, i = b+1, 0 {
 		for l := v.block(b); i < l.len(); i++ {
 			switch p := l.peer(i); {

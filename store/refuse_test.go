@@ -77,6 +77,29 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestPortsFromFirst counts the port of an address with which its key is the
+// least there can be.
+func TestPortsFromFirst(t *testing.T) {
+	m := withLimits(t, Limits{PortsPerAddress: 1})
+	defer m.end()
+	for i := range uint32(500) {
+		q := Query{Peer: proto.MakePeer(netip.AddrFrom4([4]byte{81, 1, byte(i >> 8), byte(i)}), 6881)}
+		m.announce(&q)
+	}
+	address := netip.AddrFrom4([4]byte{80, 1, 1, 1})
+	first := uint16(1)
+	for port := range uint16(1<<16 - 1) {
+		c := proto.MakePeer(address, port+1)
+		if m.store.secret.key(c.Compact())&portBits == 0 {
+			first = port + 1
+		}
+	}
+	m.announce(&Query{Peer: proto.MakePeer(address, first)})
+	if m.announce(&Query{Peer: proto.MakePeer(address, first^1<<8)}); m.a.Refused != RefusedPorts {
+		t.Errorf("a second port is refused for reason %d", m.a.Refused)
+	}
+}
+
 // expectRefusal returns why q has to be refused.
 func (m *machine) expectRefusal(q *Query, l Limits) Refusal {
 	c := q.Peer.Compact()
