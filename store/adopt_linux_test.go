@@ -72,8 +72,12 @@ func TestAdopt(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	m := newSharing(t)
 	defer func() { m.end() }()
+	steps := 3000
+	if checked {
+		steps /= 40
+	}
 	for range 12 {
-		for range 3000 {
+		for range steps {
 			m.do(byte(r.IntN(250))&15, byte(r.IntN(4)), uint16(r.IntN(2000)))
 			m.do(byte(r.IntN(250)), byte(r.IntN(250)), uint16(r.IntN(9)))
 		}
@@ -106,9 +110,13 @@ func TestAdoptGivesBack(t *testing.T) {
 		}
 		return m.store.Bytes() / int64(pageLen)
 	}
+	peers := uint32(40_000)
+	if checked {
+		peers /= 40
+	}
 	announce := func(e proto.Event) {
-		for i := range uint32(40_000) {
-			q := Query{Infohash: testInfohash(i % 10_000), Peer: testPeer4(i), Event: e}
+		for i := range peers {
+			q := Query{Infohash: testInfohash(i % (peers / 4)), Peer: testPeer4(i), Event: e}
 			if i%4 == 0 {
 				q.Infohash = testInfohash(1 << 20)
 			}
