@@ -89,7 +89,7 @@ func (b *budget) crowded(n int) bool {
 	grow := b.grow.Load()
 	left := grow - b.used.Load() - b.promised.Load()
 	near := grow >> nearShift
-	if left >= near {
+	if left >= near && left > 0 {
 		return false
 	}
 	return left <= 0 || n >= 1<<(left*maxNear/near)

@@ -49,8 +49,8 @@ func TestLimits(t *testing.T) {
 			m := withLimits(t, tt.limits)
 			defer m.end()
 			r := rand.New(rand.NewPCG(3, 4))
-			steps := 40_000
-			if checked {
+			steps := 20_000
+			if checked || raced {
 				steps /= 40
 			}
 			for range steps {
@@ -144,7 +144,7 @@ func (m *machine) restoreAgain(l Limits) {
 	if half.Torrents > 0 && torrents > half.Torrents {
 		m.t.Errorf("%d torrents were loaded, of at most %d", torrents, half.Torrents)
 	}
-	if l != half && totals.Refused == 0 && !checked {
+	if l != half && totals.Refused == 0 && !checked && !raced {
 		m.t.Errorf("nothing was refused of %d torrents", torrents)
 	}
 	for ih := range m.model.torrents {
