@@ -223,7 +223,9 @@ var keys = []key{
 	},
 	{
 		name: "limit.connections", arg: "number", def: "0", unit: "connections", allowed: "a number of connections from 0 to 1048576",
-		doc:    "Most TCP connections at a time. At the limit, the one that has been idle for the longest is closed for the next. 0 is what the limit of open files (raised as far as it goes) leaves, less 32.",
+		doc: "Most TCP connections at a time. At the limit, the one that has been idle for the longest is closed for the next." +
+			" 0 is what the limit of open files (raised as far as it goes) leaves, less 32, and no more than 8 for each MB of" +
+			" limit.memory.",
 		sample: "0",
 		set: func(p *parser, v string) (err error) {
 			p.cfg.Connections, err = number(v, 0, MaxConnections)
