@@ -319,9 +319,13 @@ func (p *snapshotPipe) Write(b []byte) (int, error) {
 		r, w := io.Pipe()
 		p.w, p.done = w, make(chan error, 1)
 		go func() {
+			var totals store.SnapshotTotals
 			from, err := store.ReadSnapshot(r)
 			if err == nil {
-				_, err = p.to.LoadSnapshot(from, loop.Minute(), 0, func(*proto.Infohash) bool { return true })
+				totals, err = p.to.LoadSnapshot(from, loop.Minute(), 0, func(*proto.Infohash) bool { return true })
+			}
+			if totals.Refused > 0 {
+				logf("%d peers are not taken over, for want of memory or beyond a limit", totals.Refused)
 			}
 			r.CloseWithError(err)
 			p.done <- err
