@@ -202,6 +202,22 @@ func TestReplaceLeaves(t *testing.T) {
 	p.ends(0)
 }
 
+// A lateError tells when it is asked whether it is to be told to the operator,
+// which is when the heir has had its time to hear.
+type lateError struct {
+	text  string
+	asked chan struct{}
+}
+
+func (e *lateError) Error() string { return e.text }
+
+func (e *lateError) Is(target error) bool {
+	if target == errNothing {
+		close(e.asked)
+	}
+	return false
+}
+
 // TestReplaceHears has an heir that does not listen for a while hear that it is
 // not to serve, behind all that it was told before, and before the end of the
 // connection. Until then nobody else may come.
@@ -230,8 +246,9 @@ func TestReplaceHears(t *testing.T) {
 	var d door
 	d.busy.Store(true)
 	done := make(chan struct{})
-	go func() { defer close(done); d.goOn(peer, err) }()
-	time.Sleep(100 * refusalLimit) // longer than the heir has to hear
+	late := &lateError{text: err.Error(), asked: make(chan struct{})}
+	go func() { defer close(done); d.goOn(peer, late) }()
+	<-late.asked
 	if !d.busy.Load() {
 		t.Error("another may come")
 	}

@@ -228,11 +228,7 @@ func TestCapOfAll(t *testing.T) {
 			t.Fatalf("%d connections at once, want %d", used, most)
 		}
 	}
-	for end := time.Now().Add(patience); s.quota.used.Load() != most; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d connections in the end, want %d", s.quota.used.Load(), most)
-		}
-	}
+	s.waitConns(t, most)
 	if totals := s.Totals(); totals.Sum(stats.TCPRefused)+totals.Sum(stats.TCPCut) != 0 {
 		t.Errorf("some were refused or cut")
 	}

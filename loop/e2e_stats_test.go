@@ -136,9 +136,15 @@ func TestLongAnswers(t *testing.T) {
 // waitIdle waits until no connection is counted any more.
 func (s *Server) waitIdle(t testing.TB) {
 	t.Helper()
-	for end := time.Now().Add(longPatience); s.quota.used.Load() != 0; time.Sleep(time.Millisecond) {
+	s.waitConns(t, 0)
+}
+
+// waitConns waits until n connections are counted.
+func (s *Server) waitConns(t testing.TB, n int64) {
+	t.Helper()
+	for end := time.Now().Add(longPatience); s.quota.used.Load() != n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d connections are still counted", s.quota.used.Load())
+			t.Fatalf("%d connections are counted, want %d", s.quota.used.Load(), n)
 		}
 	}
 }

@@ -115,11 +115,7 @@ func TestEngineRestarts(t *testing.T) {
 	if n := totals.Sum(stats.EngineRestarts); n != 6 {
 		t.Errorf("%d restarts counted, want 6", n)
 	}
-	for end := time.Now().Add(patience); s.quota.used.Load() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d connections are still counted", s.quota.used.Load())
-		}
-	}
+	s.waitIdle(t)
 }
 
 // TestStopRestarting stops a server while an engine of it is being started

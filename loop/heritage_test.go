@@ -269,11 +269,7 @@ func TestSuccessorSends(t *testing.T) {
 		readEnd(t, r)
 	}
 	talks.(*net.TCPConn).CloseWrite()
-	for end := time.Now().Add(patience); next.quota.used.Load() != 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d connections are still counted", next.quota.used.Load())
-		}
-	}
+	next.waitIdle(t)
 }
 
 // TestAdoptsLast has a server go on with a connection on which nothing is left
