@@ -16,6 +16,7 @@ build: ## build ./tracker, one static binary
 test: build ## all tests, with real clients; needs root and what .ci/run installs
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
+	$(GO) test -tags router -timeout 10m ./loop
 	$(GO) test -tags trackercheck -timeout 10m -run 'Model|Step|Clock|Fuzz|Load|Snapshot' ./store
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
 
@@ -24,6 +25,7 @@ check: lint test cross ## test, linters, and builds for small machines
 lint: ## formatting, vet, staticcheck, go.mod
 	@out=$$($(GOFUMPT) -l .); [ -z "$$out" ] || { echo "not gofumpted: $$out" >&2; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags router ./...
 	$(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
@@ -35,6 +37,7 @@ cross: ## build for every supported system and CPU
 		GOOS=$${t%/*} GOARCH=$${t#*/} GOMIPS=softfloat GOARM=6 CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null . || exit 1; \
 		echo "$$t builds"; \
 	done
+	GOOS=linux GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) build -trimpath -tags router -o /dev/null .
 
 fuzz: ## every fuzz target for FUZZTIME each (20s; 10000000x for as many runs)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \

@@ -75,13 +75,13 @@ var keys = []key{
 	},
 	{
 		name: "listen.udp.transport", arg: "name", def: "auto", allowed: "auto, batched (only on Linux) or gnet",
-		doc:    "How datagrams are read: batched takes up to 64 at once, gnet one at a time. auto is batched where it exists.",
+		doc:    "How datagrams are read: batched takes up to 64 at once, gnet one at a time. auto is batched where it exists; builds for routers have only that.",
 		sample: "auto", set: func(p *parser, v string) error { return transport(&p.cfg.UDPTransport, v) },
 	},
 	{
 		name: "listen.tcp.transport", arg: "name", def: "auto", allowed: "auto, batched (only on Linux) or gnet",
 		doc: "How connections are read: batched with an epoll that serves a connection as soon as it is accepted, gnet with" +
-			" that library's event loop. auto is batched where it exists.",
+			" that library's event loop. auto is batched where it exists; builds for routers have only that.",
 		sample: "auto", set: func(p *parser, v string) error { return transport(&p.cfg.TCPTransport, v) },
 	},
 	{

@@ -242,10 +242,10 @@ func TestTransportsSay(t *testing.T) {
 		}}).Stop()
 		return strings.Contains(all, "another address")
 	}
-	if !said(TransportGnet, "udp 0.0.0.0:0") {
+	if hasGnet && !said(TransportGnet, "udp 0.0.0.0:0") {
 		t.Errorf("gnet on every address says nothing")
 	}
-	if said(TransportGnet, "udp 127.0.0.1:0") || hasBatches && said(TransportBatches, "udp 0.0.0.0:0") {
+	if hasGnet && said(TransportGnet, "udp 127.0.0.1:0") || hasBatches && said(TransportBatches, "udp 0.0.0.0:0") {
 		t.Errorf("it is said where it is not so")
 	}
 }

@@ -37,7 +37,9 @@ func connect(t testing.TB, c net.Conn) proto.ConnID {
 
 // transports runs f with each way to receive datagrams.
 func transports(t *testing.T, f func(t *testing.T, tr Transport)) {
-	t.Run("gnet", func(t *testing.T) { f(t, TransportGnet) })
+	if hasGnet {
+		t.Run("gnet", func(t *testing.T) { f(t, TransportGnet) })
+	}
 	if hasBatches {
 		t.Run("batches", func(t *testing.T) { f(t, TransportBatches) })
 	}

@@ -1,3 +1,5 @@
+//go:build !router || !linux || 386 || s390x
+
 package loop
 
 import (
@@ -11,6 +13,8 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
+
+	"tracker/stats"
 )
 
 // An engine is one event loop of gnet over sockets of ours, and the only place
@@ -58,21 +62,14 @@ type place struct {
 	at      netip.AddrPort
 }
 
-// A barrier holds engines back between having their sockets and serving.
-type barrier struct {
-	booted chan error    // one from each engine
-	serve  chan struct{} // closed when all may go on
-	closed chan struct{} // closed when all shall end
-}
+// hasGnet says that gnet is part of this build.
+const hasGnet = true
 
-// isClosed reports whether all shall end.
-func (b *barrier) isClosed() bool {
-	select {
-	case <-b.closed:
-		return true
-	default:
-		return false
-	}
+// prepare connects an engine with the server.
+func (s *Server) prepare(e *engine) {
+	e.barrier, e.brake = &s.barrier, newBrake()
+	e.logf = s.cfg.Logf
+	e.restarts = func() { s.ledger.own.Inc(stats.EngineRestarts, stats.V4) }
 }
 
 // add gives socket fd of l to the engine. The descriptor stays the caller's.
@@ -123,10 +120,6 @@ func (e *engine) run(handler gnet.EventHandler) {
 		pause = min(2*pause, restartMax)
 	}
 }
-
-// readBuffer is how many bytes gnet reads from a connection at once: two
-// requests of the greatest length.
-const readBuffer = 16 << 10
 
 // rotate runs gnet once.
 func (e *engine) rotate(handler gnet.EventHandler) error {

@@ -145,7 +145,7 @@ type Server struct {
 	tcp         []tcpTransport
 	tcpReactors []*reactor // of tcp
 	udp         []*udpReactor
-	gnetUDP     []*gnetUDPReactor
+	gnetUDP     []udpTransport
 
 	keeper  *timekeeper
 	running sync.WaitGroup
@@ -298,9 +298,7 @@ func (s *Server) makeReactors() error {
 				err = s.addTCP(i%s.cfg.TCPReactors, l, fd)
 			case s.cfg.UDP == TransportGnet:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
-				u := s.gnetUDPReactor(i % s.cfg.UDPReactors)
-				s.watch(u.reactor, l, fd)
-				err = u.add(l, fd)
+				err = s.addGnetUDP(i%s.cfg.UDPReactors, l, fd)
 			default:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
 				if err = unix.SetNonblock(fd, false); err == nil { // an inherited one may be
@@ -319,8 +317,11 @@ func (s *Server) makeReactors() error {
 // address. The reactor is made if it is the next.
 func (s *Server) addTCP(i int, l *listener, fd int) error {
 	if i == len(s.tcp) {
-		if s.cfg.TCP == TransportBatches && !hasEpoll {
+		switch {
+		case s.cfg.TCP == TransportBatches && !hasEpoll:
 			return errNoEpoll
+		case s.cfg.TCP == TransportGnet && !hasGnet:
+			return errNoGnet
 		}
 		s.tcpReactors = append(s.tcpReactors, s.newReactor())
 		s.tcp = append(s.tcp, s.newTCP(s.tcpReactors[i]))
@@ -329,7 +330,35 @@ func (s *Server) addTCP(i int, l *listener, fd int) error {
 	return s.tcp[i].add(l, fd)
 }
 
-var errNoEpoll = errors.New("no batches of connections on this system")
+var (
+	errNoEpoll = errors.New("no batches of connections on this system")
+	errNoGnet  = errors.New("the transport gnet is not part of this build; leave it away, or set it to auto")
+)
+
+// A barrier holds engines back between having their sockets and serving.
+type barrier struct {
+	booted chan error    // one from each engine
+	serve  chan struct{} // closed when all may go on
+	closed chan struct{} // closed when all shall end
+}
+
+// isClosed reports whether all shall end.
+func (b *barrier) isClosed() bool {
+	select {
+	case <-b.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// A udpTransport reads the datagrams of some sockets by itself.
+type udpTransport interface {
+	add(l *listener, fd int) error
+	run()
+	stop()
+	pauser
+}
 
 // newTCP returns a TCP reactor with its transport.
 func (s *Server) newTCP(r *reactor) tcpTransport {
@@ -338,20 +367,7 @@ func (s *Server) newTCP(r *reactor) tcpTransport {
 	if s.cfg.TCP == TransportBatches {
 		return newEpollReactor(t, &s.barrier, s.cfg.Logf)
 	}
-	g := newGnetTCPReactor(t)
-	s.prepare(&g.engine)
-	return g
-}
-
-// gnetUDPReactor returns UDP reactor i, which serves socket i of every address.
-// It is made if i is the next.
-func (s *Server) gnetUDPReactor(i int) *gnetUDPReactor {
-	if i == len(s.gnetUDP) {
-		u := &gnetUDPReactor{reactor: s.newReactor()}
-		s.prepare(&u.engine)
-		s.gnetUDP = append(s.gnetUDP, u)
-	}
-	return s.gnetUDP[i]
+	return s.newGnetTCP(t)
 }
 
 // addUDPReactor makes a UDP reactor for one socket.
@@ -395,13 +411,6 @@ func (s *Server) newReactor() *reactor {
 	return r
 }
 
-// prepare connects an engine with the server.
-func (s *Server) prepare(e *engine) {
-	e.barrier, e.brake = &s.barrier, newBrake()
-	e.logf = s.cfg.Logf
-	e.restarts = func() { s.ledger.own.Inc(stats.EngineRestarts, stats.V4) }
-}
-
 // boot starts the engines and waits until all of them have their sockets. It
 // returns how many there are.
 func (s *Server) boot() (int, error) {
@@ -409,7 +418,7 @@ func (s *Server) boot() (int, error) {
 		s.running.Go(t.run)
 	}
 	for _, u := range s.gnetUDP {
-		s.running.Go(func() { u.run(u) })
+		s.running.Go(u.run)
 	}
 	n := len(s.tcp) + len(s.gnetUDP)
 	for range n {

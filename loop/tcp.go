@@ -62,6 +62,10 @@ const (
 // a reset.
 const maxDrained = 2 << 20
 
+// readBuffer is how many bytes are read from a connection at once: two requests
+// of the greatest length.
+const readBuffer = 16 << 10
+
 // A tcpReactor answers what comes over the TCP connections of one transport,
 // on whose goroutine it lives.
 type tcpReactor struct {

@@ -1,3 +1,5 @@
+//go:build !router || !linux || 386 || s390x
+
 package loop
 
 import (
@@ -21,8 +23,10 @@ type gnetTCPReactor struct {
 	chores gnet.RunnableFunc
 }
 
-func newGnetTCPReactor(t *tcpReactor) *gnetTCPReactor {
+// newGnetTCP returns the transport of t on gnet.
+func (s *Server) newGnetTCP(t *tcpReactor) tcpTransport {
 	r := &gnetTCPReactor{tcpReactor: t}
+	s.prepare(&r.engine)
 	r.chores = r.doChores
 	t.hangUp = hangUp
 	t.wake = func() { r.execute(r.chores) }

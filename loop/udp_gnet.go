@@ -1,3 +1,5 @@
+//go:build !router || !linux || 386 || s390x
+
 package loop
 
 import (
@@ -14,6 +16,21 @@ type gnetUDPReactor struct {
 	*reactor
 	out []byte
 }
+
+// addGnetUDP gives a socket of l to UDP reactor i, which serves socket i of every
+// address. The reactor is made if it is the next.
+func (s *Server) addGnetUDP(i int, l *listener, fd int) error {
+	if i == len(s.gnetUDP) {
+		u := &gnetUDPReactor{reactor: s.newReactor()}
+		s.prepare(&u.engine)
+		s.gnetUDP = append(s.gnetUDP, u)
+	}
+	u := s.gnetUDP[i].(*gnetUDPReactor)
+	s.watch(u.reactor, l, fd)
+	return u.add(l, fd)
+}
+
+func (u *gnetUDPReactor) run() { u.engine.run(u) }
 
 // OnTraffic implements [gnet.EventHandler]: one call is one datagram.
 func (u *gnetUDPReactor) OnTraffic(g gnet.Conn) gnet.Action {
