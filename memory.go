@@ -46,7 +46,7 @@ type ceiling struct {
 	meter *meter
 	first int64 // what was not the store's in the beginning
 	rest  int64 // the same at its highest, which fades
-	goes  int64 // Go's limit
+	goes  int64 // Go's limit; 0 while it has none
 	looks int   // one a second
 	swept int   // at which everything was last collected for want of memory
 
@@ -193,7 +193,7 @@ func (c *ceiling) look() int64 {
 	// Half of what is free is Go's, and no less than it collects at anyway.
 	free := c.limit - m.rest - used
 	goes := max(m.goTotal+free/2, m.goLive+m.goLive/2+moreLeast)
-	if goes < c.goes || goes > c.goes+c.goes/8 {
+	if c.goes == 0 && goes/farOff < m.goTotal || c.goes > 0 && (goes < c.goes || goes > c.goes+c.goes/8) {
 		c.goes = goes
 		debug.SetMemoryLimit(goes)
 	}
@@ -205,6 +205,11 @@ func (c *ceiling) look() int64 {
 	}
 	return room
 }
+
+// farOff is how many times what Go has a limit for it must be to make no
+// difference. Such a limit is not set: to set one has Go start a thread for each
+// processor, which cost 0.4 MB on a machine that has two and nothing to do.
+const farOff = 16
 
 // sweepEvery is how often all garbage is collected and given back at the most,
 // when memory is scarce and there is some to be had.
