@@ -52,12 +52,17 @@ func (sh *shard) walkFrom(hash uint32, fn func(at ref)) (next uint32, more bool)
 // must not call the store: announces wait for it.
 func (s *Store) Each(now Minute, fn func(t *Torrent)) {
 	var t Torrent
+	s.each(func(sh *shard, at ref) {
+		sh.describe(at, now, &t)
+		fn(&t)
+	})
+}
+
+// each calls fn for the place of every torrent, under its shard's lock.
+func (s *Store) each(fn func(sh *shard, at ref)) {
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.walk(func(at ref) {
-			sh.describe(at, now, &t)
-			fn(&t)
-		})
+		sh.walk(func(at ref) { fn(sh, at) })
 	}
 }
 
@@ -207,12 +212,14 @@ func (s *Store) smallest(now Minute, last *proto.Infohash, batch []Torrent, size
 			limit = &ih
 		}
 	}
-	s.Each(now, func(t *Torrent) {
-		if last != nil && bytes.Compare(t.Infohash[:], last[:]) <= 0 ||
-			limit != nil && bytes.Compare(t.Infohash[:], limit[:]) > 0 {
+	s.each(func(sh *shard, at ref) {
+		// Nearly all are none of them, so they are looked at no further.
+		if ih := sh.infohash(at); last != nil && bytes.Compare(ih[:], last[:]) <= 0 ||
+			limit != nil && bytes.Compare(ih[:], limit[:]) > 0 {
 			return
 		}
-		if batch = append(batch, *t); len(batch) >= 2*size {
+		batch = append(batch, Torrent{})
+		if sh.describe(at, now, &batch[len(batch)-1]); len(batch) >= 2*size {
 			cut()
 		}
 	})
