@@ -118,7 +118,7 @@ func (sh *shard) announceRecord(at ref, pos int, q *Query, now Minute, a *Answer
 		if i >= 0 {
 			r.remove(len(c), i)
 		}
-		return sh.settle(at, pos, now)
+		return sh.settle(at, pos, now, keepCount)
 	}
 	a.Completed = q.completes(a)
 	if i >= 0 && !a.Completed {
@@ -247,11 +247,12 @@ func (sh *shard) turnAway(at ref, a *Answer, self *place) ref {
 }
 
 // settle gives back what the record at at, in the table at pos, no longer
-// needs, the whole torrent if it has no peers and no count worth keeping. It
-// returns where the torrent is afterwards, or 0.
-func (sh *shard) settle(at ref, pos int, now Minute) ref {
+// needs, the whole torrent if it has no peers and no count, or one that has been
+// of no use for more than keep minutes. It returns where the torrent is
+// afterwards, or 0.
+func (sh *shard) settle(at ref, pos int, now, keep Minute) ref {
 	r := sh.record(at)
-	if r.n4()+r.n6() == 0 && (!r.tailed() || r.idle(now) > keepCount) {
+	if r.n4()+r.n6() == 0 && (!r.tailed() || r.idle(now) > keep) {
 		sh.leave(pos)
 		sh.removeRecord(at)
 		return 0

@@ -86,11 +86,22 @@ func (b *budget) give(n int) { b.used.Add(-int64(n)) }
 // crowded reports whether a torrent of n peers may not get another one because
 // memory is short.
 func (b *budget) crowded(n int) bool {
-	grow := b.grow.Load()
-	left := grow - b.used.Load() - b.promised.Load()
-	near := grow >> nearShift
+	left, near := b.left()
 	if left >= near && left > 0 {
 		return false
 	}
 	return left <= 0 || n >= 1<<(left*maxNear/near)
+}
+
+// short reports whether it is near that nobody is stored any more.
+func (b *budget) short() bool {
+	left, near := b.left()
+	return left < near || left <= 0
+}
+
+// left returns how many bytes are left for peers more, and below how many that
+// is near the end.
+func (b *budget) left() (left, near int64) {
+	grow := b.grow.Load()
+	return grow - b.used.Load() - b.promised.Load(), grow >> nearShift
 }

@@ -200,6 +200,51 @@ func TestNear(t *testing.T) {
 	}
 }
 
+// TestCountsGo fills a store with torrents that are said to have been downloaded
+// and are then left, as many as it takes. They are gone with the next sweeps, and
+// new ones are stored. Where there is room they stay.
+func TestCountsGo(t *testing.T) {
+	many, most := uint32(10_000), int64(256<<10)
+	if checked || raced {
+		many, most = 2_000, 64<<10
+	}
+	for name, limits := range map[string]Limits{"memory": {}, "torrents": {Torrents: 500}, "none": {}} {
+		t.Run(name, func(t *testing.T) {
+			m := withLimits(t, limits)
+			defer m.end()
+			if name == "memory" {
+				m.store.SetMemory(most)
+			}
+			busy := Query{Infohash: testInfohash(0), Peer: testPeer4(0), Event: proto.EventCompleted, Seeder: true}
+			m.announce(&busy)
+			for i := range many {
+				q := Query{Infohash: testInfohash(i + 1), Peer: testPeer4(i), Event: proto.EventCompleted, Seeder: true}
+				if m.announce(&q); m.a.Refused == NotRefused {
+					q.Event = proto.EventStopped
+					m.announce(&q)
+				}
+			}
+			refused := m.refused[RefusedMemory] + m.refused[RefusedTorrents]
+			for range 2 {
+				m.now++
+				for !m.store.SweepStep(m.now) {
+				}
+				m.announce(&busy)
+			}
+			if n, _, _ := m.store.Totals(); (refused > 0) != (n < int(many)/2) || (refused > 0) != (name != "none") {
+				t.Errorf("%d torrents are left, %d were refused before", n, refused)
+			}
+			q := Query{Infohash: testInfohash(1 << 30), Peer: testPeer4(1)}
+			if m.announce(&q); m.a.Refused != NotRefused {
+				t.Errorf("a new torrent is refused for reason %d", m.a.Refused)
+			}
+			if c, _ := m.store.Scrape(&busy.Infohash); c != (proto.Counts{Complete: 1, Downloaded: 1}) {
+				t.Errorf("the one with a peer has %+v", c)
+			}
+		})
+	}
+}
+
 // TestComesBack fills 16 MB with random torrents, three times as many as there
 // is room for, lets all of them expire, and does it again. In between, and not
 // only in the budget, the memory is back with the system.

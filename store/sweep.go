@@ -1,8 +1,18 @@
 package store
 
 // keepCount is for how many minutes a torrent without peers keeps its count
-// of downloads.
+// of downloads. Where there is hardly room for new torrents, no sweep leaves one:
+// anybody can make torrents that seem to have been downloaded, and would have
+// taken the place of all others for a day.
 const keepCount = 24 * 60
+
+// keeps returns for how long a sweep that is under way lets such torrents be.
+func (sh *shard) keeps() Minute {
+	if sh.budget.short() || sh.limits.Torrents > 0 && sh.budget.torrents.Load() >= int64(sh.limits.Torrents) {
+		return 0
+	}
+	return keepCount
+}
 
 // Bounds of one step of a sweep, which nobody can announce during: each takes
 // some ten microseconds.
@@ -77,7 +87,7 @@ func (sh *shard) sweepRecord(at ref, now Minute) bool {
 	r.expire(18, now, sh.expire)
 	sh.account(before, r.crowd())
 	_, pos := sh.find(sh.secret.tableHash(r.infohash()), r.infohash())
-	sh.settle(at, pos, now)
+	sh.settle(at, pos, now, sh.keeps())
 	return true
 }
 
@@ -98,7 +108,7 @@ func (sh *shard) sweepSwarm(w *sweeper, now Minute) {
 	if sw.recordBytes() <= maxRecord/2 {
 		_, pos := sh.find(sh.secret.tableHash(&sw.infohash), &sw.infohash)
 		if at, ok := sh.reduce(w.swarm, pos, now); ok {
-			sh.settle(at, pos, now)
+			sh.settle(at, pos, now, sh.keeps())
 		}
 	}
 	w.set = 0
