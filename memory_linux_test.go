@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"tracker/store"
 )
 
 // TestCeiling floods a tracker under a ceiling of 32 MB with announces for
@@ -217,6 +220,20 @@ func TestDefaultCeiling(t *testing.T) {
 		if got, from := defaultCeiling(tt.machine, tt.cgroup); got != tt.want || from != tt.from {
 			t.Errorf("of %d and %d: %d (%s), want %d (%s)", tt.machine, tt.cgroup, got, from, tt.want, tt.from)
 		}
+	}
+}
+
+// TestAddressSpace shows that with 32 bits the store may have no more than there
+// are addresses for, whatever the machine's memory.
+func TestAddressSpace(t *testing.T) {
+	s := store.New(store.Options{})
+	c := newCeiling(64<<30, s)
+	room, want := c.look(), c.limit/2
+	if strconv.IntSize == 32 {
+		want = 2<<30 - int64(spareAddresses)
+	}
+	if (room < want) != (strconv.IntSize == 32) || room < want/4 {
+		t.Errorf("the store may have %s of %s", size(room), size(c.limit))
 	}
 }
 
