@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math"
 	"slices"
 
 	"tracker/proto"
@@ -181,37 +183,44 @@ func (s *Store) batchLen(n int) int {
 // at a time, until it returns false. The slice is fn's until it returns, and
 // fn may take its time: no lock is held.
 //
-// What is sorted at once is a sixteenth of the torrents, within bounds, so the
-// memory it takes is some 4 bytes a torrent, and up to 4 million of them are
-// looked at sixteen times, or more often if memory is short. A torrent that comes or goes meanwhile may be missing
-// or listed.
+// What is sorted at once is a sixteenth of the torrents or a bit more, within
+// bounds, so the memory it takes is some 4 bytes a torrent, and up to 4 million
+// of them are looked at eleven times, or more often if memory is short. A torrent
+// that comes or goes meanwhile may be missing or listed.
 func (s *Store) Sorted(now Minute, fn func(batch []Torrent) bool) {
 	n, _, _ := s.Totals()
 	size := s.batchLen(n)
 	batch := make([]Torrent, 0, min(n+n/8+16, 2*size))
-	var last *proto.Infohash // of those handed over
-	for {
-		batch = s.smallest(now, last, batch[:0], size)
-		if len(batch) == 0 || !fn(batch) {
-			return
-		}
-		ih := batch[len(batch)-1].Infohash
-		last = &ih
+	var last, limit *proto.Infohash
+	for more := true; more; last = limit {
+		limit = ahead(last, size+size/2, n)
+		batch, limit = s.smallest(now, last, limit, batch[:0], size)
+		more = (len(batch) == 0 || fn(batch)) && limit != nil
 	}
 }
 
-// smallest returns the size smallest torrents above last, in order, in batch's
-// memory and up to as much again.
-func (s *Store) smallest(now Minute, last *proto.Infohash, batch []Torrent, size int) []Torrent {
-	var limit *proto.Infohash // nothing above it is among the smallest
-	cut := func() {
-		slices.SortFunc(batch, func(a, b Torrent) int { return bytes.Compare(a.Infohash[:], b.Infohash[:]) })
-		if len(batch) > size {
-			batch = batch[:size]
-			ih := batch[size-1].Infohash
-			limit = &ih
-		}
+// ahead returns the infohash that is about size ahead of last, if n of them are
+// evenly spread, or nil if that is the end. As a rule they are, because they are
+// hashes; where they are not, batches are smaller and more.
+func ahead(last *proto.Infohash, size, n int) *proto.Infohash {
+	var ih proto.Infohash
+	if last != nil {
+		ih = *last
 	}
+	high, step := binary.BigEndian.Uint64(ih[:]), math.MaxUint64/uint64(max(n, 1))
+	if size >= n || high+step*uint64(size) < high {
+		return nil
+	}
+	binary.BigEndian.PutUint64(ih[:], high+step*uint64(size))
+	return &ih
+}
+
+// smallest returns the torrents above last and up to limit, where nil is no
+// bound, in order, in batch's memory and up to as much again. If these are more
+// than twice size, they are at least the size smallest. It returns with them
+// up to where they are all.
+func (s *Store) smallest(now Minute, last, limit *proto.Infohash, batch []Torrent, size int) ([]Torrent, *proto.Infohash) {
+	order := func(a, b Torrent) int { return bytes.Compare(a.Infohash[:], b.Infohash[:]) }
 	s.each(func(sh *shard, at ref) {
 		// Nearly all are none of them, so they are looked at no further.
 		if ih := sh.infohash(at); last != nil && bytes.Compare(ih[:], last[:]) <= 0 ||
@@ -220,11 +229,14 @@ func (s *Store) smallest(now Minute, last *proto.Infohash, batch []Torrent, size
 		}
 		batch = append(batch, Torrent{})
 		if sh.describe(at, now, &batch[len(batch)-1]); len(batch) >= 2*size {
-			cut()
+			slices.SortFunc(batch, order)
+			batch = batch[:size]
+			ih := batch[size-1].Infohash
+			limit = &ih
 		}
 	})
-	cut()
-	return batch
+	slices.SortFunc(batch, order)
+	return batch, limit
 }
 
 // Load makes a torrent known that has no peers, was downloaded so many times
