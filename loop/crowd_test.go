@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tracker/stats"
 )
 
@@ -14,7 +16,7 @@ type fakeLink struct{ unsent int }
 func (l *fakeLink) Write(p []byte) (int, error) { return len(p), nil }
 func (l *fakeLink) OutboundBuffered() int       { return l.unsent }
 func (l *fakeLink) Fd() int                     { return -1 }
-func (l *fakeLink) Dup() (int, error)           { return -1, nil }
+func (l *fakeLink) Dup() (int, error)           { return -1, unix.EMFILE }
 
 // A testCrowd is reactors without sockets.
 type testCrowd struct {
@@ -154,6 +156,16 @@ func TestNobodyCanGo(t *testing.T) {
 	w.come(0, "b", dont, 0)
 	if w.reactors[0].counted(stats.HTTPAnnounces) != 2 || w.reactors[0].counted(stats.TCPRefused) != 1 {
 		t.Errorf("who does not want to stay is turned away")
+	}
+}
+
+// TestNoDescriptor checks that who asks for a long answer is turned down, and
+// counted, if there is no descriptor for it.
+func TestNoDescriptor(t *testing.T) {
+	w := newTestCrowd(1, 10)
+	w.come(0, "a", "GET /stats?mode=top10 HTTP/1.1\n\n", 0)
+	if r := w.reactors[0]; r.counted(stats.HTTPBusy) != 1 || w.used.Load() != 0 {
+		t.Errorf("%d turned down, %d connections are counted", r.counted(stats.HTTPBusy), w.used.Load())
 	}
 }
 

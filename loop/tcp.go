@@ -197,11 +197,12 @@ func (t *tcpReactor) leaveConn(c *conn) {
 		return
 	}
 	var err error
-	if t.order.fd, err = c.link.Dup(); err != nil {
-		return
+	if t.order.fd, err = c.link.Dup(); err == nil {
+		if c.left = t.desk.take(t.order); !c.left {
+			unix.Close(t.order.fd)
+		}
 	}
-	if c.left = t.desk.take(t.order); !c.left {
-		unix.Close(t.order.fd)
+	if !c.left { // for want of room or of a descriptor
 		t.out, _ = t.tooBusy(t.out, t.order.family)
 		t.flush(c)
 		return
