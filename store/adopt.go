@@ -3,13 +3,9 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"math"
 
 	"github.com/cespare/xxhash/v2"
-
-	"tracker/proto"
 )
 
 // A store whose memory is an [arena] can be gone on with by another process,
@@ -151,7 +147,10 @@ func (s *Store) Adopt(memory int, layout io.Reader) error {
 		s.shards[i].release()
 	}
 	s.mem.close()
-	s.mem = openArena(memory)
+	var err error
+	if s.mem, err = openArena(memory); err != nil {
+		return err
+	}
 	r := layoutReader{from: layout, sum: xxhash.New()}
 	copy(s.secret.torrent[:], r.bytes(len(s.secret.torrent)))
 	for i := range s.secret.peer {
@@ -159,10 +158,7 @@ func (s *Store) Adopt(memory int, layout io.Reader) error {
 	}
 	shards := int(r.get(maxShards))
 	s.swept = int(r.get(uint64(max(shards, 1)) - 1))
-	if r.err == nil && (shards == 0 || shards&(shards-1) != 0) {
-		r.err = ErrLayout
-	}
-	if r.err != nil {
+	if r.must(shards > 0 && shards&(shards-1) == 0); r.err != nil {
 		return r.err
 	}
 	s.divide(shards)
@@ -174,9 +170,8 @@ func (s *Store) Adopt(memory int, layout io.Reader) error {
 		}
 	}
 	want := r.sum.Sum64()
-	if r.get(1<<64-1) != want && r.err == nil {
-		r.err = ErrLayout
-	}
+	r.must(r.get(1<<64-1) == want)
+	r.must(r.apart())
 	if r.err != nil {
 		return r.err
 	}
@@ -186,122 +181,4 @@ func (s *Store) Adopt(memory int, layout io.Reader) error {
 		}
 	}
 	return nil
-}
-
-// A layoutReader reads what a layoutWriter wrote.
-type layoutReader struct {
-	from io.Reader
-	sum  *xxhash.Digest
-	b    [64]byte
-	err  error
-}
-
-// bytes returns the next n bytes, up to 64, until it is called again.
-func (r *layoutReader) bytes(n int) []byte {
-	if r.err == nil {
-		if _, err := io.ReadFull(r.from, r.b[:n]); err != nil {
-			r.err = fmt.Errorf("%w: %w", ErrLayout, err)
-		}
-		r.sum.Write(r.b[:n]) // never fails
-	}
-	if r.err != nil {
-		clear(r.b[:])
-	}
-	return r.b[:n]
-}
-
-// get returns the next number, which is at most most.
-func (r *layoutReader) get(most uint64) uint64 {
-	x := binary.LittleEndian.Uint64(r.bytes(8))
-	if x > most && r.err == nil {
-		r.err = ErrLayout
-	}
-	if r.err != nil {
-		return 0
-	}
-	return x
-}
-
-// piece maps the next piece of memory, of n bytes.
-func (r *layoutReader) piece(mem *arena, n int) (b []byte) {
-	off := int64(r.get(1<<63 - 1))
-	if r.err == nil {
-		b, r.err = mem.piece(off, n)
-	}
-	return b
-}
-
-func (r *layoutReader) shard(sh *shard, mem *arena) {
-	const most32 = 1<<32 - 1
-	off := int64(r.get(1<<63 - 1))
-	slots := int(r.get(min(1<<31, math.MaxInt/16))) // whose bytes can be counted
-	sh.tab.home, sh.tab.n = uint32(r.get(uint64(slots))), uint32(r.get(uint64(slots)))
-	if r.err == nil && slots > 0 {
-		var b []byte
-		if b, r.err = mem.piece(off, wordsLen(slots)); r.err == nil {
-			sh.tab.slots = wordsIn(b, slots)
-		}
-	}
-	b := sh.budget
-	b.torrents.Add(int64(sh.tab.n))
-	b.used.Add(int64(wordsLen(slots)))
-	w := &sh.sweep
-	w.class, w.left, w.swarm = int(r.get(uint64(len(sh.records)))), uint32(r.get(most32)), uint32(r.get(most32))
-	w.set, w.key = int(r.get(3)), r.get(1<<64-1)
-	sh.now, sh.leechers, sh.seeders = Minute(r.get(most32)), int(r.get(1<<31-1)), int(r.get(1<<31-1))
-	for _, pools := range [...][]pool{sh.records[1:], sh.blocks[:]} {
-		for i := range pools {
-			p := &pools[i]
-			p.paid = uint32(r.get(maxItems))
-			p.n = uint32(r.get(uint64(p.paid)))
-			for range r.get(maxItems>>p.shift + 1) {
-				if p.chunks = append(p.chunks, r.piece(mem, p.chunkBytes())); r.err != nil {
-					return
-				}
-			}
-			chunk, rest := p.place(p.paid)
-			if int(p.paid) > len(p.chunks)<<p.shift || p.paid != p.fits(chunk, roundToPage(rest*p.size)) {
-				r.err = ErrLayout
-				return
-			}
-			b.used.Add(int64(p.cost()))
-			p.promise(b, p.cost())
-		}
-	}
-	for i := range uint32(r.get(1<<refBits - 1)) {
-		if r.get(1) == 0 {
-			sh.swarms, sh.freeSwarms = append(sh.swarms, nil), append(sh.freeSwarms, i)
-		} else {
-			sh.swarms = append(sh.swarms, r.swarm(sh))
-			b.promised.Add(swarmPromise)
-		}
-		if r.err != nil {
-			return
-		}
-	}
-}
-
-func (r *layoutReader) swarm(sh *shard) *swarm {
-	sw := &swarm{infohash: proto.Infohash(r.bytes(20))}
-	sw.downloaded = uint32(r.get(1<<32 - 1))
-	for i := range sw.sets {
-		set := &sw.sets[i]
-		set.n, set.private = int(r.get(1<<31-1)), int(r.get(1<<31-1))
-		blocks := r.get(maxItems)
-		if blocks > 0 {
-			set.dir = make([]blockRef, 0, min(blocks, 1<<10))
-		}
-		for range blocks {
-			b := blockRef{low: r.get(1<<64 - 1), at: uint32(r.get(maxItems)), n: uint16(r.get(1<<16 - 1))}
-			b.class = uint8(r.get(blockClasses - 1))
-			if r.err == nil && b.at >= sh.blocks[b.class].n {
-				r.err = ErrLayout
-			}
-			if r.err != nil {
-				return sw
-			}
-			set.dir = append(set.dir, b)
-		}
-	}
-	return sw
 }

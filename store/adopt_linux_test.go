@@ -167,7 +167,7 @@ func TestAdoptDamage(t *testing.T) {
 		if err := s.Adopt(fd, bytes.NewReader(b)); !errors.Is(err, ErrLayout) && !errors.Is(err, errPiece) {
 			t.Errorf("%s %d: %v", what, n, err)
 		}
-		s.mem.close() // what was mapped stays so until the end
+		s.leave()
 	}
 	b := layout.Bytes()
 	for n := 0; n < len(b); n += 61 {
@@ -179,6 +179,31 @@ func TestAdoptDamage(t *testing.T) {
 		bad := bytes.Clone(b)
 		bad[n] ^= 1 << r.IntN(8)
 		refused(bad, "a bit of byte", n)
+	}
+}
+
+// TestAdoptFile gives files that are no store's memory, and none at all.
+func TestAdoptFile(t *testing.T) {
+	m := newSharing(t)
+	defer func() { m.end() }()
+	var layout bytes.Buffer
+	if err := m.store.WriteLayout(&layout); err != nil {
+		t.Fatal(err)
+	}
+	short, err := unix.MemfdCreate("short", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range []int{-1, short, null} {
+		s := New(Options{Shards: 1, Shared: true})
+		if err := s.Adopt(fd, bytes.NewReader(layout.Bytes())); !errors.Is(err, errPiece) {
+			t.Errorf("%d: %v", fd, err)
+		}
+		s.leave()
 	}
 }
 

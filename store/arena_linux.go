@@ -48,7 +48,7 @@ func newArena() *arena {
 		unix.Close(fd)
 		return nil
 	}
-	return openArena(fd)
+	return arenaIn(fd)
 }
 
 // comesByPage reports whether a page of an empty file can be asked for, and is
@@ -81,9 +81,20 @@ func allocate(fd int, off, n int64) error {
 	return nil
 }
 
-// openArena returns an arena in a file that has no pieces in use yet.
-func openArena(fd int) *arena {
+// arenaIn returns an arena in a file of which no piece is mapped yet.
+func arenaIn(fd int) *arena {
 	return &arena{fd: fd, at: map[*byte]int64{}, free: map[int64][]int64{}}
+}
+
+// openArena returns an arena in a file that another process made. It is closed
+// if it is none: what lies behind its end must not be looked at.
+func openArena(fd int) (*arena, error) {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != arenaLen {
+		unix.Close(fd)
+		return nil, errPiece
+	}
+	return arenaIn(fd), nil
 }
 
 // file returns the descriptor, or -1 if memory is private.
