@@ -33,21 +33,26 @@ import (
 const memoryLayout = 2
 
 // Layout returns a number that two processes have in common only if one can go
-// on with the memory of the other. Whether ports are limited decides in what
-// order peers lie.
-func Layout(l Limits) uint64 {
-	byAddress := 0
-	if l.byAddress() {
-		byAddress = 1
-	}
+// on with the memory of the other: not if it has no arenas, as programs built
+// with tag purego do. Whether ports are limited decides in what order peers lie.
+func Layout(l Limits) uint64 { return layoutOf(l, hasArenas()) }
+
+func layoutOf(l Limits, arenas bool) uint64 {
 	var b []byte
 	for _, n := range append([]int{
 		memoryLayout, pageLen, chunkLen, minTableLen, blockUnit, blockClasses, blockOwner,
-		recordPeers, recordTail, snapshotVersion, byAddress,
+		recordPeers, recordTail, snapshotVersion, oneIf(l.byAddress()), oneIf(arenas),
 	}, recordClasses[:]...) {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	}
 	return xxhash.Sum64(b)
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // Memory returns the descriptor of the store's memory, which another process

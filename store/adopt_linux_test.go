@@ -182,6 +182,28 @@ func TestAdoptDamage(t *testing.T) {
 	}
 }
 
+// TestWhoSharesLimited has files limited in length: no memory is shared, which the
+// other side has to know before it gives any. Once known, it stays so.
+func TestWhoSharesLimited(t *testing.T) {
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	before := Layout(Limits{})
+	limited := was
+	limited.Cur = 1 << 40
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &limited); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_FSIZE, &was)
+	if mayHaveArenas() {
+		t.Error("there may be arenas")
+	}
+	if Layout(Limits{}) != before {
+		t.Error("the layout has changed while the program runs")
+	}
+}
+
 // TestAdoptFile gives files that are no store's memory, and none at all.
 func TestAdoptFile(t *testing.T) {
 	m := newSharing(t)

@@ -34,10 +34,20 @@ type arena struct {
 // given back is used again for pieces of its length only.
 const arenaLen = 1 << 40
 
+// hasArenas reports whether there may be arenas. It is found out once: later on a
+// sandbox may not let us ask.
+var hasArenas = sync.OnceValue(mayHaveArenas)
+
+// mayHaveArenas reports whether the length of files has no limit, past which there
+// is a signal.
+func mayHaveArenas() bool {
+	var limit unix.Rlimit
+	return unix.Getrlimit(unix.RLIMIT_FSIZE, &limit) == nil && limit.Cur >= math.MaxUint64>>1
+}
+
 // newArena returns an empty arena, or nil if the system has none.
 func newArena() *arena {
-	var limit unix.Rlimit // of a file's length, past which there is a signal
-	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err != nil || limit.Cur < math.MaxUint64>>1 {
+	if !hasArenas() {
 		return nil
 	}
 	fd, err := unix.MemfdCreate("store", unix.MFD_CLOEXEC)
