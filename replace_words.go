@@ -2,12 +2,8 @@ package main
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"tracker/handover"
@@ -157,15 +153,4 @@ func parseConn(b []byte) (c loop.Conn, rest []byte, err error) {
 		*p, rest = append(*p, rest[:n]...), rest[n:]
 	}
 	return c, rest, nil
-}
-
-// isEnd reports whether err says that the other side is gone.
-func isEnd(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
-}
-
-// isTimeout reports whether err says that a limit was over.
-func isTimeout(err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout()
 }
