@@ -137,8 +137,13 @@ func (l *layoutWriter) shard(sh *shard, mem *arena) {
 	}
 }
 
-// ErrLayout says that what was told of a store's memory cannot be.
-var ErrLayout = errors.New("store: that is not where a store's memory is")
+// Why a store cannot go on with another's memory.
+var (
+	// ErrLayout says that what was told of it cannot be.
+	ErrLayout = errors.New("store: that is not where a store's memory is")
+	// ErrMemory says that it is no store's memory, or cannot be mapped here.
+	ErrMemory = errors.New("store: there is no memory of a store")
+)
 
 // Adopt makes the store, which must be empty, that of another process, which
 // wrote layout and has the same [Layout]. Options are those of this store: if

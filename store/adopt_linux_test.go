@@ -222,7 +222,7 @@ func TestAdoptFile(t *testing.T) {
 	}
 	for _, fd := range []int{-1, short, null} {
 		s := New(Options{Shards: 1, Shared: true})
-		if err := s.Adopt(fd, bytes.NewReader(layout.Bytes())); !errors.Is(err, errPiece) {
+		if err := s.Adopt(fd, bytes.NewReader(layout.Bytes())); !errors.Is(err, ErrMemory) {
 			t.Errorf("%d: %v", fd, err)
 		}
 		s.leave()

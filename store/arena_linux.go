@@ -102,7 +102,7 @@ func openArena(fd int) (*arena, error) {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != arenaLen {
 		unix.Close(fd)
-		return nil, errPiece
+		return nil, ErrMemory
 	}
 	return arenaIn(fd), nil
 }

@@ -2,22 +2,18 @@
 
 package store
 
-import "errors"
-
 // An arena would be memory that another process can go on with. Here all memory
 // is private.
 type arena struct{}
 
-var errPiece = errors.New("store: no memory of another process can be used here")
-
 func hasArenas() bool               { return false }
 func newArena() *arena              { return nil }
-func openArena(int) (*arena, error) { return nil, errPiece }
+func openArena(int) (*arena, error) { return nil, ErrMemory }
 
 func (*arena) file() int                        { return -1 }
 func (*arena) close()                           {}
 func (*arena) mapMemory(n int) []byte           { return mapMemory(n) }
-func (*arena) piece(int64, int) ([]byte, error) { return nil, errPiece }
+func (*arena) piece(int64, int) ([]byte, error) { return nil, ErrMemory }
 func (*arena) unmapMemory(b []byte)             { unmapMemory(b) }
 func (*arena) dropPages(b []byte)               { dropPages(b) }
 func (*arena) commit([]byte, int, int) bool     { return true }
