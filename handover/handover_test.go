@@ -103,6 +103,41 @@ func TestBadMessage(t *testing.T) {
 	}
 }
 
+// TestPrivate looks at the mode of a socket that was bound, whatever that of other
+// new files is, and of one that takes the place of a killed process's.
+func TestPrivate(t *testing.T) {
+	dir := t.TempDir()
+	defer unix.Umask(unix.Umask(0))
+	private := func(path string) {
+		t.Helper()
+		if fi, err := os.Lstat(path); err != nil || fi.Mode() != fs.ModeSocket|0o600 {
+			t.Errorf("%v, %v", fi.Mode(), err)
+		}
+	}
+	path := filepath.Join(dir, "socket")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bindPrivate(fd, path); err != nil {
+		t.Fatal(err)
+	}
+	private(path)
+	if was := unix.Umask(0); was != 0 {
+		t.Errorf("other files have %o taken off their modes", was)
+	}
+	// It ends without a word, and somebody opens what it has left to all.
+	if err := errors.Join(unix.Close(fd), os.Chmod(path, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	private(path)
+}
+
 // TestPlaces listens where others do, did, and where something else is.
 func TestPlaces(t *testing.T) {
 	dir := t.TempDir()

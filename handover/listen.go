@@ -33,8 +33,8 @@ func Listen(path string) (*Listener, error) {
 	case !errors.Is(err, syscall.ECONNREFUSED):
 		return nil, bare(err)
 	}
-	// A name of our own first: between being bound and being locked, a socket
-	// is for everybody, but nobody can connect before somebody listens.
+	// A name of our own first: what a process that was killed has left at path is
+	// replaced in one step.
 	next := fmt.Sprintf("%s.%d", path, os.Getpid())
 	_ = os.Remove(next) // of a process that had our number
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -44,13 +44,10 @@ func Listen(path string) (*Listener, error) {
 	unix.CloseOnExec(fd)
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close() // the listener has another descriptor
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: next}); err != nil {
+	if err := bindPrivate(fd, next); err != nil {
 		return nil, err
 	}
-	if err = os.Chmod(next, 0o600); err == nil {
-		err = unix.Listen(fd, 8)
-	}
-	if err == nil {
+	if err = unix.Listen(fd, 8); err == nil {
 		err = os.Rename(next, path)
 	}
 	if err != nil {
@@ -58,6 +55,15 @@ func Listen(path string) (*Listener, error) {
 		return nil, bare(err)
 	}
 	return listener(f)
+}
+
+// bindPrivate binds fd to path with mode 0600 from the first moment: there is
+// none in which a mode would have to be changed by name, which may be another
+// file's by then. What other goroutines create meanwhile is for nobody else to
+// read either. Only some systems take the mode from fd.
+func bindPrivate(fd int, path string) error {
+	defer unix.Umask(unix.Umask(0o177))
+	return unix.Bind(fd, &unix.SockaddrUnix{Name: path})
 }
 
 // Inherit returns a listener that came from another process. The descriptor is
