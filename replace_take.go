@@ -59,6 +59,7 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 		return nil
 	}
 	*to = *got
+	t.spareSnapshot(&to.IDs)
 	torrents, seeders, leechers := t.store.Totals()
 	logf("process %d is replaced: %d peers in %d torrents and %d connections taken over in %v",
 		h.welcome.pid, seeders+leechers, torrents, len(got.Conns), time.Since(began).Round(time.Millisecond))

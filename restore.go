@@ -59,6 +59,33 @@ func (t *tracker) loadSnapshot(ids *loop.ConnIDs) {
 	}
 }
 
+// errForeign says that a snapshot is none that the one we replaced, or one before
+// it, has written: they had one secret in common.
+var errForeign = errors.New("it is not of the tracker that was replaced")
+
+// spareSnapshot sees to it that an heir, who has read no state file, replaces none
+// but of whom it got the secret of its connection ids from. Any other is set
+// aside.
+func (t *tracker) spareSnapshot(ids *loop.ConnIDs) {
+	s := t.state
+	if s.folder == nil {
+		return
+	}
+	f, from, err := s.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		f.Close() // it was only read
+		if from.Secret != ids.Secret {
+			err = errForeign
+		}
+	}
+	if err != nil {
+		logf("snapshot %s: %v; %s; nothing of it is loaded", s.path, cause(err), s.setAside(err))
+	}
+}
+
 // openState opens the folder of the state file, if there is to be one.
 func (t *tracker) openState() {
 	s := t.state
@@ -132,6 +159,9 @@ func (s *stateFile) setAside(why error) string {
 	to := s.name + suffixDamaged
 	if e, ok := errors.AsType[*store.SnapshotError](why); ok && e.Version != 0 {
 		to = s.name + suffixNewer
+	}
+	if errors.Is(why, errForeign) {
+		to = s.name + suffixForeign
 	}
 	err := why
 	if !errors.Is(why, errNoFile) {

@@ -19,6 +19,8 @@ import (
 //	FILE.new       one being written; it takes FILE's place when it is complete
 //	FILE.damaged   the last one that could not be read
 //	FILE.newer     the last one that only a later version can read
+//	FILE.foreign   the last one that was there, and not its own, when a tracker
+//	               took the place of another
 //
 // The folder is found and opened once, in the cell if it is there, and
 // otherwise where it is outside. The zero value keeps nothing.
@@ -41,6 +43,7 @@ const (
 	suffixTry     = ".try"
 	suffixDamaged = ".damaged"
 	suffixNewer   = ".newer"
+	suffixForeign = ".foreign"
 )
 
 func newStateFile(path string) *stateFile {
