@@ -122,6 +122,13 @@ func TestReplaceOrphan(t *testing.T) {
 				g.peer.Send(msgHeritage, appendHeritage(nil, &loop.Heritage{Clock: &loop.StoreClock{}})),
 				g.peer.Send(msgMemory, []byte("short")), g.peer.Send(msgEnd, nil))
 		}, "store: there is no memory of a store"},
+		{"never ends", func(g *giver) error {
+			err := g.peer.Send(msgHeritage, appendHeritage(nil, &loop.Heritage{Clock: &loop.StoreClock{}}))
+			for i := 0; err == nil && i <= layoutSlack; i += handover.MaxMessage {
+				err = g.peer.Send(msgMemory, make([]byte, handover.MaxMessage))
+			}
+			return err
+		}, handover.ErrMessage.Error()},
 		{"is silent at last", func(g *giver) error {
 			if err := g.gives(); err != nil {
 				return err

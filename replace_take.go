@@ -96,6 +96,11 @@ func (h *heir) mayServe() error {
 // known from the connection, and from nothing in what came.
 var errOrphan = errors.New("the other one has ended")
 
+// layoutSlack is by how much what is told of a store's memory may be longer than
+// that was when it was offered. It is less than a third of it, but there may be
+// more by now.
+const layoutSlack = 16 << 20
+
 // take receives all that the other one has. After errOrphan the store is empty,
 // and what else came may be gone on with.
 func (h *heir) take(to *store.Store) (*loop.Heritage, error) {
@@ -128,7 +133,9 @@ func (h *heir) take(to *store.Store) (*loop.Heritage, error) {
 		case msgConns:
 			err = takeConns(got, m)
 		case msgMemory:
-			layout.Write(m.Body) // never fails
+			if layout.Write(m.Body); int64(layout.Len()) > h.welcome.bytes+layoutSlack { // never fails
+				err = handover.ErrMessage
+			}
 		case msgSnapshot:
 			got.Clock = nil // ages begin anew at our minute
 			_, err = pipe.Write(m.Body)

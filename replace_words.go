@@ -53,12 +53,21 @@ func (w welcome) append(b []byte) []byte {
 	return le.AppendUint64(b, uint64(w.bytes))
 }
 
+// mostBytes is more than any store has.
+const mostBytes = 1 << 50
+
 func parseWelcome(b []byte) (welcome, error) {
 	if len(b) < 16 {
 		return welcome{}, handover.ErrMessage
 	}
 	w := welcome{le.Uint32(b), int(le.Uint32(b[4:])), int64(le.Uint64(b[8:]))}
-	return w, checkVersion(w.version)
+	if err := checkVersion(w.version); err != nil {
+		return welcome{}, err
+	}
+	if w.bytes < 0 || w.bytes > mostBytes {
+		return welcome{}, handover.ErrMessage
+	}
+	return w, nil
 }
 
 // appendHeritage appends h without its connections:
