@@ -54,8 +54,8 @@ func (h *house) first(conf ...string) (p *process, tcp, udp string) {
 // listen returns the lines of configuration for addresses of first.
 func listen(tcp, udp string) []string { return []string{"listen.tcp " + tcp, "listen.udp " + udp} }
 
-// keepsConns says that connections go on: gnet, which these have for TCP, gives
-// none away.
+// keepsConns says that connections go on: gnet, which these have for TCP, takes
+// none of another process.
 const keepsConns = runtime.GOARCH != "386" && runtime.GOARCH != "s390x"
 
 var replaceFlag = []string{"--replace"}
@@ -101,7 +101,7 @@ func TestReplace(t *testing.T) {
 			for i := range 3 {
 				next := h.start(replaceFlag, listen(tcp, udp)...)
 				said := next.replaces(p)
-				if keepsConns != strings.HasPrefix(said, "303 peers in 3 torrents and 1 connections taken over in ") {
+				if (keepsConns || i == 0) != strings.HasPrefix(said, "303 peers in 3 torrents and 1 connections taken over in ") {
 					t.Errorf("it says %q", said)
 				}
 				next.says("tracker: listening on tcp " + tcp)
@@ -429,16 +429,38 @@ func (p *process) hasEnded() bool {
 func TestReplaceTransports(t *testing.T) {
 	h := newHouse(t)
 	p, tcp, udp := h.first()
-	announces(t, tcp, 'a')
+	path := announcePath('a', 1)
+	get(t, tcp, path)
 	want, id := scrapeAll(t, tcp), connectUDP(t, udp)
 	for _, way := range []string{"gnet", "gnet", "auto", "gnet"} {
+		half, err := net.Dial("tcp", tcp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer half.Close()
+		half.SetDeadline(time.Now().Add(patience))
+		fmt.Fprintf(half, "GET %s HTTP/1.1\r\nConnection: keep-alive\r\n\r\nGET %s HTTP/1.1\r\nConnection: keep", path, path)
+		if _, err := half.Read(make([]byte, 4096)); err != nil {
+			t.Fatal(err)
+		}
 		next := h.start(replaceFlag, append(listen(tcp, udp), "listen.tcp.transport "+way, "listen.udp.transport "+way)...)
 		next.replaces(p)
+		if way == "gnet" || !keepsConns {
+			if said := next.says("tracker: "); !strings.HasSuffix(said, " connections closed: gnet cannot go on with those of another process") {
+				t.Errorf("it says %q", said)
+			}
+		}
 		next.says("tracker: listening on tcp ")
 		next.says("tracker: listening on udp ")
 		p = next
 		if got := scrapeAll(t, tcp); got != want || !idIsGood(t, udp, id) {
 			t.Errorf("%s: %q, want %q", way, got, want)
+		}
+		if way == "auto" && keepsConns { // though the last one was gnet's
+			io.WriteString(half, "-alive\r\n\r\n")
+			if n, err := half.Read(make([]byte, 4096)); n == 0 || err != nil {
+				t.Errorf("a connection does not go on: %v", err)
+			}
 		}
 	}
 }

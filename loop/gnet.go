@@ -209,7 +209,8 @@ func (e *engine) stop() {
 }
 
 // halt returns when the event loop has ended, and keeps it from being started
-// again until resume. Connections are closed; sockets that listen are not.
+// again until resume. Connections are closed, if there are any; sockets that
+// listen are not.
 func (e *engine) halt() {
 	e.brake.put()
 	e.stop()
@@ -218,13 +219,12 @@ func (e *engine) halt() {
 
 func (e *engine) resume() { e.brake.release() }
 
-// execute has the event loop run f. If there is none, nothing happens.
-func (e *engine) execute(f gnet.RunnableFunc) {
+// execute has the event loop run f, and reports whether there is one. It may end
+// before it has come to that.
+func (e *engine) execute(f gnet.RunnableFunc) bool {
 	e.mu.Lock() // the loop must not end between here and there
 	defer e.mu.Unlock()
-	if e.loop != nil {
-		_ = e.loop.Execute(context.Background(), f)
-	}
+	return e.loop != nil && e.loop.Execute(context.Background(), f) == nil
 }
 
 // learn remembers the event loop, which gnet shows only with a connection.

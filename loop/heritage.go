@@ -126,16 +126,21 @@ func (s *Server) inheritFrom(h *Heritage) {
 		s.keeper.base, s.keeper.sweeping = c.Base, c.Sweeping
 	}
 	s.keeper.read()
-	if len(s.tcp) == 0 {
+	if len(s.tcp) == 0 || len(h.Conns) == 0 {
 		return
 	}
 	// The oldest first, as they stand in the lists. If there are too many, those
 	// go who would have gone there.
 	slices.SortStableFunc(h.Conns, func(a, b Conn) int { return cmp.Compare(b.Quiet, a.Quiet) })
+	closed := 0
 	for i := range h.Conns {
 		if c := &h.Conns[i]; !s.tcp[i%len(s.tcp)].adopt(c) {
 			unix.Close(c.FD)
+			closed++
 		}
+	}
+	if closed > 0 {
+		s.cfg.Logf("%d connections closed: gnet cannot go on with those of another process", closed)
 	}
 }
 
@@ -188,6 +193,16 @@ func (t *tcpReactor) adopted(l link, c *Conn) *conn {
 		k.rest = c.Rest
 	}
 	return k
+}
+
+// handedOn returns c, whose descriptor is fd, for another process, without what
+// has not left.
+func (c *conn) handedOn(fd int, now int64) Conn {
+	return Conn{
+		FD: fd, Src: c.src, Proxied: c.proxied, Asked: c.asked, Draining: c.draining, Parting: c.parting,
+		Quiet: time.Duration(now-c.since) * time.Millisecond, Age: time.Duration(now-c.began) * time.Millisecond,
+		Drained: c.drained, Partial: c.partial, Rest: c.rest,
+	}
 }
 
 // placeAdopted places k, which was adopted, as if it had been here for as long

@@ -51,6 +51,62 @@ func TestPause(t *testing.T) {
 	})
 }
 
+// TestPauseHalf pauses servers, of both transports, that have read half of a
+// request. Nothing is lost, whether they go on or another does.
+func TestPauseHalf(t *testing.T) {
+	transports(t, func(t *testing.T, tr Transport) {
+		s := serveTest(t, Config{TCP: tr, TCPReactors: 1, Store: store.New(store.Options{})})
+		c := dialTest(t, "tcp", s.Addrs()[0].AddrPort.String())
+		r := bufio.NewReader(c)
+		for range 2 {
+			io.WriteString(c, keep+keep[:20])
+			readResponse(t, r)
+			s.Pause()
+			if conns := s.Heritage().Conns; len(conns) != 1 || string(conns[0].Partial) != keep[:20] {
+				t.Fatalf("%+v are handed over", conns)
+			}
+			s.Resume()
+			io.WriteString(c, keep[20:])
+			readResponse(t, r)
+		}
+		if !hasEpoll {
+			return
+		}
+		io.WriteString(c, keep+dont[:20])
+		readResponse(t, r)
+		s.Pause()
+		io.WriteString(c, dont[20:])
+		succeed(t, s, Config{Listen: s.Addrs(), TCPReactors: 1})
+		readResponse(t, r)
+		readEnd(t, r)
+	})
+}
+
+// TestPauseSends pauses a server with an answer that the client has not read. All
+// of it comes, when the server goes on and when it does not.
+func TestPauseSends(t *testing.T) {
+	transports(t, func(t *testing.T, tr Transport) {
+		for _, goesOn := range []bool{true, false} {
+			s, to := serveSlowly(t, Config{TCP: tr, TCPReactors: 1})
+			c := dialTest(t, "tcp", to)
+			const n = 2
+			io.WriteString(c, strings.Repeat(longRequest, n))
+			s.waitFor(t, stats.HTTPAnnounces, n)
+			if s.Pause(); goesOn {
+				s.Resume()
+			} else if hasEpoll {
+				succeed(t, s, Config{Listen: s.Addrs(), TCPReactors: 1})
+			}
+			r := bufio.NewReader(c)
+			for range n {
+				if status, _ := readResponse(t, r); status != statusOK {
+					t.Errorf("got %q", status)
+				}
+			}
+		}
+	})
+}
+
 // dupAll returns other descriptors for fds.
 func dupAll(t *testing.T, fds []int) (all []int) {
 	t.Helper()

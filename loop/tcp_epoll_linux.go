@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -131,11 +130,9 @@ func (r *epollReactor) connections() (all []Conn) {
 	for i := range r.waiting {
 		for c := r.waiting[i].first; c != nil; c = c.next {
 			k := c.link.(*epollLink)
-			all = append(all, Conn{
-				FD: k.fd, Src: c.src, Proxied: c.proxied, Asked: c.asked, Draining: c.draining, Parting: c.parting,
-				Quiet: time.Duration(now-c.since) * time.Millisecond, Age: time.Duration(now-c.began) * time.Millisecond,
-				Drained: c.drained, Partial: c.partial, Rest: c.rest, Unsent: k.unsent,
-			})
+			handed := c.handedOn(k.fd, now)
+			handed.Unsent = k.unsent
+			all = append(all, handed)
 		}
 	}
 	return all

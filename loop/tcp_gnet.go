@@ -10,6 +10,7 @@ import (
 	"net/netip"
 
 	"github.com/panjf2000/gnet/v2"
+	errorx "github.com/panjf2000/gnet/v2/pkg/errors"
 
 	"tracker/stats"
 )
@@ -86,9 +87,44 @@ func (r *gnetTCPReactor) closeOverdue() {
 	}
 }
 
-// connections implements [tcpTransport]. gnet gives none away: they are closed
-// when its event loop ends, in a pause.
-func (r *gnetTCPReactor) connections() []Conn { return nil }
+// halt implements [tcpTransport]. The event loop stands still, and nothing is lost
+// if it goes on. One that has had no connection yet cannot be told to, and ends.
+func (r *gnetTCPReactor) halt() {
+	r.brake.put()
+	if !r.execute(r.stand) {
+		r.engine.stop()
+	}
+	r.brake.wait()
+}
+
+// stand has the event loop, on which it runs, stand still, or end if everything
+// does. Before that, answers leave as far as the kernel takes them.
+func (r *gnetTCPReactor) stand(context.Context) error {
+	r.eachSending(func(c *conn) {
+		if g, ok := c.link.(gnet.Conn); ok {
+			widen(g.Fd(), maxUnread)
+			_ = g.Flush() // an error has closed it
+		}
+	})
+	r.eachSending(r.lookAt)
+	r.brake.hold(r.barrier.closed)
+	if r.barrier.isClosed() {
+		return errorx.ErrEngineShutdown
+	}
+	return nil
+}
+
+// connections implements [tcpTransport]. What has not left of an answer is known
+// to gnet alone, so who has not taken it is not handed to another process.
+func (r *gnetTCPReactor) connections() (all []Conn) {
+	now := r.clock.millis.Load()
+	for _, rank := range [...]rank{rankIdle, rankAsking} {
+		for c := r.waiting[rank].first; c != nil; c = c.next {
+			all = append(all, c.handedOn(c.link.Fd(), now))
+		}
+	}
+	return all
+}
 
 // adopt implements [tcpTransport]. gnet takes none but those it has accepted.
 func (r *gnetTCPReactor) adopt(*Conn) bool { return false }
@@ -98,17 +134,23 @@ func (r *gnetTCPReactor) adopt(*Conn) bool { return false }
 // they have left. It runs on the event loop.
 func (r *gnetTCPReactor) doChores(context.Context) error {
 	r.oblige()
+	r.eachSending(r.lookAt)
+	for r.closeSome() {
+	}
+	return nil
+}
+
+// eachSending calls f, which may close it or place it again, with each connection
+// that has not taken its answer.
+func (r *gnetTCPReactor) eachSending(f func(*conn)) {
 	for c, last := r.waiting[rankSending].first, r.waiting[rankSending].last; c != nil; {
 		next := c.next
 		if c == last {
 			next = nil
 		}
-		r.lookAt(c)
+		f(c)
 		c = next
 	}
-	for r.closeSome() {
-	}
-	return nil
 }
 
 // lookAt sees what has left of the answer for c.
