@@ -85,4 +85,3 @@ func TestConnsOverGnet(t *testing.T) {
 	t.Run("Unproxied", TestUnproxied)
 	t.Run("LongAnswers", TestLongAnswers)
 }
-

@@ -99,8 +99,8 @@ func TestConnAllocs(t *testing.T) {
 			most = maxConnAllocs
 		}
 		l := s.listeners[0].addr.AddrPort
-		perConn := rawClient(t, l, 500, 1)
-		perRequest := (rawClient(t, l, 50, 101) - perConn) / 100
+		perConn := leastOf(3, func() float64 { return rawClient(t, l, 500, 1) })
+		perRequest := (leastOf(3, func() float64 { return rawClient(t, l, 50, 101) }) - perConn) / 100
 		t.Logf("%.1f allocations per connection, %.2f per further request", perConn, perRequest)
 		if perConn > most {
 			t.Errorf("%.1f allocations per connection, want at most %v", perConn, most)
@@ -109,6 +109,16 @@ func TestConnAllocs(t *testing.T) {
 			t.Errorf("%.2f allocations per further request, want 0", perRequest)
 		}
 	})
+}
+
+// leastOf returns the least of n measurements: what else the process allocates
+// meanwhile, which is more the longer they take, is in most of them.
+func leastOf(n int, measure func() float64) float64 {
+	least := measure()
+	for range n - 1 {
+		least = min(least, measure())
+	}
+	return least
 }
 
 // allocs returns how many allocations there were so far.
