@@ -70,6 +70,17 @@ func (p *process) replaces(old *process) string {
 	return said
 }
 
+// storeMemory returns which file without a name the store of p is in.
+func (p *process) storeMemory() (inode string) {
+	maps, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.cmd.Process.Pid))
+	for line := range strings.Lines(string(maps)) {
+		if words := strings.Fields(line); len(words) > 5 && strings.HasPrefix(words[5], "/memfd:store") {
+			return words[4]
+		}
+	}
+	return ""
+}
+
 // TestReplace replaces a tracker, and that one, and a third. Everything is
 // there, connections go on in the middle of a request, ids are good.
 func TestReplace(t *testing.T) {
@@ -97,10 +108,13 @@ func TestReplace(t *testing.T) {
 			if _, err := half.Read(make([]byte, 4096)); err != nil {
 				t.Fatal(err)
 			}
-			want := scrapeAll(t, tcp)
+			want, memory := scrapeAll(t, tcp), p.storeMemory()
 			for i := range 3 {
 				next := h.start(replaceFlag, listen(tcp, udp)...)
 				said := next.replaces(p)
+				if got := next.storeMemory(); (got == memory) != (way == "memory") {
+					t.Errorf("after %d: its store is in file %q, was in %q", i, got, memory)
+				}
 				if (keepsConns || i == 0) != strings.HasPrefix(said, "303 peers in 3 torrents and 1 connections taken over in ") {
 					t.Errorf("it says %q", said)
 				}
