@@ -73,9 +73,8 @@ func (s *Server) prepare(e *engine) {
 }
 
 // add gives socket fd of l to the engine. The descriptor stays the caller's.
-func (e *engine) add(l *listener, fd int) error {
+func (e *engine) add(l *listener, fd int) {
 	e.sockets = append(e.sockets, place{network: l.addr.Network, proxy: l.addr.Proxy, fd: fd, reserve: -1})
-	return unix.SetNonblock(fd, true)
 }
 
 // Bounds on the pause before an engine that ended unasked is started again.

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -102,6 +103,40 @@ func TestPauseSends(t *testing.T) {
 				if status, _ := readResponse(t, r); status != statusOK {
 					t.Errorf("got %q", status)
 				}
+			}
+		}
+	})
+}
+
+// TestModes has servers get ready to take the sockets of one that serves in another
+// way, and fail. Whoever reads a socket finds it as before.
+func TestModes(t *testing.T) {
+	modes := func(fds []int) (all []int) {
+		t.Helper()
+		for _, fd := range fds {
+			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, flags&unix.O_NONBLOCK)
+		}
+		return all
+	}
+	transports(t, func(t *testing.T, tr Transport) {
+		s := serveTest(t, Config{UDP: tr, TCP: tr})
+		want := modes(s.Descriptors())
+		for _, heir := range []Transport{TransportAuto, TransportGnet} {
+			errFails := errors.New("it fails")
+			var got []int
+			_, err := Run(Config{
+				Sockets: dupAll(t, s.Descriptors()), UDP: heir, TCP: heir, Store: s.cfg.Store,
+				Ready: func(*Heritage) error { got = modes(s.Descriptors()); return errFails },
+			})
+			if !errors.Is(err, errFails) || !slices.Equal(got, want) {
+				t.Errorf("transport %d: %v, modes are %v, were %v", heir, err, got, want)
+			}
+			if got := modes(s.Descriptors()); !slices.Equal(got, want) {
+				t.Errorf("transport %d: modes are %v when it has failed, were %v", heir, got, want)
 			}
 		}
 	})

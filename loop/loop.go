@@ -217,6 +217,9 @@ func (s *Server) start() error {
 		}
 		s.inheritFrom(&h)
 	}
+	if err := s.setModes(); err != nil {
+		return err
+	}
 	s.sayWhere()
 	close(s.barrier.serve)
 	s.read()
@@ -301,9 +304,7 @@ func (s *Server) makeReactors() error {
 				err = s.addGnetUDP(i%s.cfg.UDPReactors, l, fd)
 			default:
 				setReceiveBuffer(fd, s.cfg.ReceiveBuffer)
-				if err = unix.SetNonblock(fd, false); err == nil { // an inherited one may be
-					err = s.addUDPReactor(l, fd)
-				}
+				err = s.addUDPReactor(l, fd)
 			}
 			if err != nil {
 				return &ListenError{l.addr, err}
@@ -327,7 +328,23 @@ func (s *Server) addTCP(i int, l *listener, fd int) error {
 		s.tcp = append(s.tcp, s.newTCP(s.tcpReactors[i]))
 	}
 	s.watch(s.tcpReactors[i], l, fd)
-	return s.tcp[i].add(l, fd)
+	s.tcp[i].add(l, fd)
+	return nil
+}
+
+// setModes has the system wait in calls on a socket, or not, as its reactor wants.
+// All who have an inherited socket have one mode for it, so this is done when
+// nobody else reads it any more.
+func (s *Server) setModes() error {
+	for _, l := range s.listeners {
+		waits := l.addr.Network == "udp" && s.cfg.UDP != TransportGnet
+		for _, fd := range l.fds {
+			if err := unix.SetNonblock(fd, !waits); err != nil {
+				return &ListenError{l.addr, err}
+			}
+		}
+	}
+	return nil
 }
 
 var (
@@ -354,7 +371,7 @@ func (b *barrier) isClosed() bool {
 
 // A udpTransport reads the datagrams of some sockets by itself.
 type udpTransport interface {
-	add(l *listener, fd int) error
+	add(l *listener, fd int)
 	run()
 	stop()
 	pauser

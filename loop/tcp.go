@@ -14,7 +14,7 @@ import (
 type tcpTransport interface {
 	// add gives it a socket that listens for l. The descriptor stays the
 	// caller's.
-	add(l *listener, fd int) error
+	add(l *listener, fd int)
 	// run serves, on the caller's goroutine, until stop.
 	run()
 	// stop has run return some time later. The server's barrier must have been

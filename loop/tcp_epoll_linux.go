@@ -56,9 +56,8 @@ func newEpollReactor(t *tcpReactor, b *barrier, logf func(format string, args ..
 }
 
 // add implements [tcpTransport].
-func (r *epollReactor) add(l *listener, fd int) error {
+func (r *epollReactor) add(l *listener, fd int) {
 	r.doors = append(r.doors, door{fd: fd, number: len(r.doors) + 1, proxy: l.addr.Proxy})
-	return unix.SetNonblock(fd, true)
 }
 
 // run implements [tcpTransport].

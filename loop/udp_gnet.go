@@ -27,7 +27,8 @@ func (s *Server) addGnetUDP(i int, l *listener, fd int) error {
 	}
 	u := s.gnetUDP[i].(*gnetUDPReactor)
 	s.watch(u.reactor, l, fd)
-	return u.add(l, fd)
+	u.add(l, fd)
+	return nil
 }
 
 func (u *gnetUDPReactor) run() { u.engine.run(u) }
