@@ -132,6 +132,7 @@ var wallClock = map[string]string{
 	"loop/desk.go":           "deadlines of Go's poller, which is monotonic",
 	"loop/doorbell_linux.go": "differences, taken from the monotonic clock",
 	"loop/epoll_linux.go":    "deadlines of Go's poller, which is monotonic",
+	"loop/stopwatch.go":      "differences, taken from the monotonic clock",
 	"loop/gnet.go":           "differences, for the pause before an engine is started again",
 	"whitelist/fifo.go":      "a deadline of Go's poller, which is monotonic",
 	"whitelist/source.go":    "a file's time is wall time",

@@ -27,6 +27,7 @@ type reactor struct {
 
 	stats       *stats.Counters    // written here, read by others
 	woodpeckers *stats.Woodpeckers // the same
+	watch       stopwatch
 	rnd         *store.Rand
 
 	ledger    *ledger  // shared

@@ -32,7 +32,8 @@ func newTestReactor() *reactor {
 		woodpeckers: new(stats.Woodpeckers),
 		statsPath:   defaultStatsPath,
 	}
-	r.ledger = &ledger{store: r.store, clock: r.clock, counters: []*stats.Counters{r.stats}}
+	r.ledger = &ledger{store: r.store, clock: r.clock}
+	r.ledger.counters[stats.HTTP] = []*stats.Counters{r.stats} // it serves both
 	r.desk = newDesk(r.ledger, &quota{limit: 1000}, new(Config))
 	r.clock.epoch.Store(100)
 	return r

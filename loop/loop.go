@@ -324,7 +324,7 @@ func (s *Server) addTCP(i int, l *listener, fd int) error {
 		case s.cfg.TCP == TransportGnet && !hasGnet:
 			return errNoGnet
 		}
-		s.tcpReactors = append(s.tcpReactors, s.newReactor())
+		s.tcpReactors = append(s.tcpReactors, s.newReactor(stats.HTTP))
 		s.tcp = append(s.tcp, s.newTCP(s.tcpReactors[i]))
 	}
 	s.watch(s.tcpReactors[i], l, fd)
@@ -389,7 +389,7 @@ func (s *Server) newTCP(r *reactor) tcpTransport {
 
 // addUDPReactor makes a UDP reactor for one socket.
 func (s *Server) addUDPReactor(l *listener, fd int) error {
-	r := s.newReactor()
+	r := s.newReactor(stats.UDP)
 	u, err := newUDPReactor(r, l, fd)
 	if err == nil {
 		s.udp = append(s.udp, u)
@@ -398,8 +398,9 @@ func (s *Server) addUDPReactor(l *listener, fd int) error {
 	return err
 }
 
-// newReactor returns a reactor with a random source and counters of its own.
-func (s *Server) newReactor() *reactor {
+// newReactor returns a reactor for wire with a random source and counters of its
+// own.
+func (s *Server) newReactor(wire stats.Wire) *reactor {
 	var seed [8]byte
 	rand.Read(seed[:])
 	pace := makePace(s.cfg.Interval, s.cfg.Store.Expire())
@@ -423,7 +424,7 @@ func (s *Server) newReactor() *reactor {
 		statsPath:   s.cfg.StatsPath,
 		readers:     makeNetworks(s.cfg.Stats),
 	}
-	s.ledger.counters = append(s.ledger.counters, r.stats)
+	s.ledger.counters[wire] = append(s.ledger.counters[wire], r.stats)
 	s.ledger.woodpeckers = append(s.ledger.woodpeckers, r.woodpeckers)
 	return r
 }
@@ -520,8 +521,10 @@ func (s *Server) Addrs() []Addr {
 // Totals returns what was counted so far. It must not be called after Stop.
 func (s *Server) Totals() stats.Totals {
 	var t stats.Totals
-	for _, c := range s.ledger.counters {
-		t.Add(c)
+	for _, all := range s.ledger.counters {
+		for _, c := range all {
+			t.Add(c)
+		}
 	}
 	t.Add(&s.ledger.own)
 	for _, l := range s.listeners {

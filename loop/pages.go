@@ -19,11 +19,11 @@ const defaultStatsPath = "stats"
 type ledger struct {
 	store       *store.Store
 	clock       *clock
-	counters    []*stats.Counters    // one for each reactor
-	woodpeckers []*stats.Woodpeckers // one for each reactor
-	own         stats.Counters       // of no reactor; several goroutines count here, rarely
-	started     int64                // milliseconds of the clock
-	trackerID   uint32               // of this start
+	counters    [stats.NumWires][]*stats.Counters // one for each reactor, by what it serves
+	woodpeckers []*stats.Woodpeckers              // one for each reactor
+	own         stats.Counters                    // of no reactor; several goroutines count here, rarely
+	started     int64                             // milliseconds of the clock
+	trackerID   uint32                            // of this start
 	version     string
 }
 
@@ -34,8 +34,10 @@ func (l *ledger) read(s *stats.Snapshot) {
 		TrackerID:     l.trackerID,
 		Version:       l.version,
 	}
-	for _, c := range l.counters {
-		s.Add(c)
+	for wire, all := range l.counters {
+		for _, c := range all {
+			s.AddWire(stats.Wire(wire), c)
+		}
 	}
 	s.Add(&l.own)
 	torrents, seeders, leechers := l.store.Totals()

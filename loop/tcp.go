@@ -76,6 +76,7 @@ type tcpReactor struct {
 	open     int    // connections
 	quota    *quota // shared
 	out      []byte // answers not written yet
+	answered int    // requests of this read, but for those left to the desk
 	resumes  bool   // the transport brings conn.rest when all of an answer has left
 
 	hangUp func(*conn) // closes a connection at once; the transport's
@@ -130,10 +131,19 @@ func (t *tcpReactor) closed(c *conn) {
 	t.open--
 }
 
-// traffic answers every request that is all here, in one write if they are not
-// very many. It borrows in, and reports whether the connection is to be kept;
-// then it has to be placed.
+// traffic answers what was read, and has that timed. It borrows in, and reports
+// whether the connection is to be kept; then it has to be placed.
 func (t *tcpReactor) traffic(c *conn, in []byte) bool {
+	t.answered = 0
+	t.watch.start()
+	keep := t.converse(c, in)
+	t.watch.stop(t.stats, t.answered)
+	return keep
+}
+
+// converse answers every request that is all here, in one write if they are not
+// very many.
+func (t *tcpReactor) converse(c *conn, in []byte) bool {
 	if c.draining {
 		c.drained += int32(len(in))
 		return c.drained <= maxDrained
@@ -158,7 +168,9 @@ func (t *tcpReactor) traffic(c *conn, in []byte) bool {
 			break
 		}
 		c.asked, c.moved = true, true
-		t.out, last = t.request(t.out, req, c.src)
+		if t.out, last = t.request(t.out, req, c.src); last != fateLeft {
+			t.answered++
+		}
 		if last == fateDone && wholeRequest(rest) > 0 {
 			last = fateKeep
 		}

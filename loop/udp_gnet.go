@@ -21,7 +21,7 @@ type gnetUDPReactor struct {
 // address. The reactor is made if it is the next.
 func (s *Server) addGnetUDP(i int, l *listener, fd int) error {
 	if i == len(s.gnetUDP) {
-		u := &gnetUDPReactor{reactor: s.newReactor()}
+		u := &gnetUDPReactor{reactor: s.newReactor(stats.UDP)}
 		s.prepare(&u.engine)
 		s.gnetUDP = append(s.gnetUDP, u)
 	}
@@ -40,6 +40,8 @@ func (u *gnetUDPReactor) OnTraffic(g gnet.Conn) gnet.Action {
 	if err != nil || !src.IsValid() {
 		return gnet.None
 	}
+	u.watch.start()
+	defer u.watch.stop(u.stats, 1)
 	if u.out = u.datagram(u.out[:0], pkt, src); len(u.out) == 0 {
 		return gnet.None
 	}

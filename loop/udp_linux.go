@@ -94,11 +94,13 @@ func (u *udpReactor) routeAnswers(l *listener) error {
 // run answers until wake is called.
 func (u *udpReactor) run() {
 	for u.bell.wait() {
+		u.watch.start()
 		k := 0
 		for i := range u.n {
 			k = u.answer(i, k)
 		}
 		u.send(k)
+		u.watch.stop(u.stats, u.n)
 		if u.errno != 0 && u.errno != unix.EINTR {
 			u.stats.Inc(stats.UDPReceiveErrors, stats.V4)
 			time.Sleep(receivePause)

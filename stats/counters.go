@@ -176,6 +176,7 @@ type Counters struct {
 	n       [NumCounters][numFamilies]atomic.Uint64
 	renew   [RenewMinutes]atomic.Uint64
 	numWant [NumWants]atomic.Uint64
+	took    atomicTimes
 	_       [cacheLine]byte
 }
 
@@ -214,6 +215,15 @@ func (t *Totals) Add(c *Counters) {
 	for k := range c.n {
 		for f := range c.n[k] {
 			t[k][f] += c.n[k][f].Load()
+		}
+	}
+}
+
+// add adds what u has.
+func (t *Totals) add(u *Totals) {
+	for k := range u {
+		for f := range u[k] {
+			t[k][f] += u[k][f]
 		}
 	}
 }

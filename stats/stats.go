@@ -5,11 +5,12 @@
 // Counting is the only logging there is on the path of a request: each outcome
 // has a [Counter], each counter is kept apart for IPv4 and IPv6, and each
 // reactor owns one [Counters], so that counting never makes two processors
-// fight over a cache line. Beside them stand two histograms, of renewals by
-// minutes and of numwant.
+// fight over a cache line. Beside them stand three histograms: of renewals by
+// minutes, of numwant, and of how long answers took. A reactor serves one
+// [Wire], so what it counts is also known by wire.
 //
 //	reactor 0   Counters ─┐
-//	reactor 1   Counters ─┼─ Snapshot.Add ─► Snapshot ─► AppendPeer, AppendConn, …
+//	reactor 1   Counters ─┼─ Snapshot.AddWire ─► Snapshot ─► AppendPeer, AppendConn, …
 //	reactor 2   Counters ─┘
 //
 // Numbers only ever grow, from the start of the process. Rates are the
@@ -51,9 +52,11 @@
 package stats
 
 // A Snapshot is everything that pages tell, at one moment. The zero value is
-// ready for Add.
+// ready for AddWire.
 type Snapshot struct {
-	Totals  Totals
+	Totals  Totals               // of all
+	Wires   [NumWires]Totals     // of what came over each; what is not a request is in neither
+	Times   [NumWires]Times      // how long some of the answers took
 	Renew   [RenewMinutes]uint64 // announces of known peers, by minutes since the last one
 	NumWant [NumWants]uint64     // announces by how many peers they may be given
 
@@ -66,9 +69,23 @@ type Snapshot struct {
 	Version   string // one line or several, without the last line end
 }
 
-// Add adds the present numbers of c.
+// AddWire adds the present numbers of c, which serves w.
+func (s *Snapshot) AddWire(w Wire, c *Counters) {
+	var t Totals
+	t.Add(c)
+	s.Totals.add(&t)
+	s.Wires[w].add(&t)
+	s.Times[w].add(&c.took)
+	s.addHistograms(c)
+}
+
+// Add adds the present numbers of c, which serves neither wire, or both.
 func (s *Snapshot) Add(c *Counters) {
 	s.Totals.Add(c)
+	s.addHistograms(c)
+}
+
+func (s *Snapshot) addHistograms(c *Counters) {
 	for i := range c.renew {
 		s.Renew[i] += c.renew[i].Load()
 	}
