@@ -10,6 +10,8 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tracker/config"
@@ -50,6 +52,9 @@ type ceiling struct {
 	looks int   // one a second
 	swept int   // at which everything was last collected for want of memory
 
+	resident atomic.Int64 // of the whole, as last measured
+	asked    sync.Mutex   // of the meter, while there is no limit
+
 	ending, ended chan struct{} // of keeping it
 }
 
@@ -64,14 +69,22 @@ const (
 // newCeiling returns the ceiling that the configuration asks for. It opens what
 // is out of reach later.
 func newCeiling(memory int64, s *store.Store) *ceiling {
-	c := &ceiling{limit: memory, from: "limit.memory", store: s}
+	c := &ceiling{limit: memory, from: "limit.memory", store: s, meter: openMeter()}
 	if memory == config.MemoryAuto {
 		c.limit, c.from = defaultCeiling(machineMemory(), cgroupMemory())
 	}
-	if c.limit > 0 {
-		c.meter = openMeter()
-	}
 	return c
+}
+
+// memory returns how many bytes the process has, as last measured or, if nobody
+// else measures, now, and its limit, 0 for none. Any goroutine may call it.
+func (c *ceiling) memory() (resident, limit int64) {
+	if c.limit > 0 {
+		return c.resident.Load(), c.limit
+	}
+	c.asked.Lock()
+	defer c.asked.Unlock()
+	return c.meter.read(c.store.Bytes(), c.store.Memory() >= 0).resident, 0
 }
 
 // defaultCeiling returns a limit and where it comes from, for a machine and a
@@ -183,6 +196,7 @@ func (c *ceiling) look() int64 {
 	c.looks++
 	used := c.store.Bytes()
 	m := c.meter.read(used, c.store.Memory() >= 0)
+	c.resident.Store(m.resident)
 	c.rest = max(m.rest, c.rest-c.rest/fadeShare)
 	if c.first == 0 {
 		c.first = c.rest
@@ -217,7 +231,8 @@ const sweepEvery = 10 // seconds
 
 // A measurement says how much memory the process has, in bytes.
 type measurement struct {
-	rest     int64 // what is not the store's
+	resident int64 // everything
+	rest     int64 // what of it is not the store's
 	goTotal  int64 // Go's part of that
 	goLive   int64 // what of the heap was in use when it was last collected
 	mappable int64 // what limits of the process let it have beside
@@ -253,10 +268,14 @@ func (m *meter) read(used int64, shared bool) measurement {
 	total, released, live := m.samples[0].Value.Uint64(), m.samples[1].Value.Uint64(), m.samples[2].Value.Uint64()
 	r := measurement{goTotal: int64(total - released), goLive: int64(live), mappable: math.MaxInt64 / 2}
 	r.rest = r.goTotal + programLen
+	r.resident = r.rest + used
 	if m.status == nil {
 		return r
 	}
 	s := parseStatus(m.status)
+	if s.resident > 0 {
+		r.resident = s.resident
+	}
 	switch {
 	case s.resident == 0: // unreadable
 	case shared && s.shared > 0:

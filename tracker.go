@@ -230,6 +230,7 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 		StatsPath: t.cfg.StatsPath,
 		Stats:     t.cfg.Stats,
 		Version:   versionText(),
+		Memory:    t.ceiling.memory,
 		Store:     t.store,
 		Ready:     t.ready,
 		Logf:      logf,

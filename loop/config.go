@@ -52,6 +52,10 @@ type Config struct {
 	StatsPath string         // where statistics are read, without leading slash; empty: stats
 	Stats     []netip.Prefix // who may read them, and scrape everything; empty: everyone
 	Version   string         // of the program, as statistics tell it
+	// Memory says how many bytes of memory the process has, and what it is kept
+	// below, 0 for unknown and none. It is called by several goroutines; nil
+	// knows nothing.
+	Memory func() (resident, limit int64)
 
 	// Allowed is called by many goroutines, and not before Ready has returned;
 	// nil allows all.
@@ -66,8 +70,8 @@ type Config struct {
 	Logf func(format string, args ...any)
 	// Now is a monotonic clock; nil: that of the machine since it started.
 	Now func() time.Duration
-	// Wall is the wall clock; nil: that of the machine. Only the state dump
-	// needs it.
+	// Wall is the wall clock; nil: that of the machine. Only statistics need
+	// it.
 	Wall func() time.Time
 
 	stall     time.Duration // 0: stallLimit

@@ -199,6 +199,7 @@ func (d *desk) write(w *patient, o *order) error {
 		d.ledger.own.Inc(stats.FullScrapes, o.family)
 		return d.list(w, o)
 	}
+	d.ledger.own.Inc(stats.HTTPPages, o.family)
 	var body []byte
 	switch o.page.Mode.Kind() {
 	case stats.KindTop:

@@ -43,8 +43,8 @@ type reactor struct {
 	body  []byte // of an HTTP answer
 	keep  bool   // the connection, after an HTTP answer that is no error
 
-	snapshot stats.Snapshot
-	order    order // what is left to the desk
+	report *stats.Report // nil until there is one
+	order  order         // what is left to the desk
 }
 
 // familyOf returns the family of an address that is not IPv4-mapped.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"tracker/proto"
 	"tracker/stats"
@@ -34,7 +35,9 @@ func newTestReactor() *reactor {
 	}
 	r.ledger = &ledger{store: r.store, clock: r.clock}
 	r.ledger.counters[stats.HTTP] = []*stats.Counters{r.stats} // it serves both
-	r.desk = newDesk(r.ledger, &quota{limit: 1000}, new(Config))
+	q := &quota{limit: 1000}
+	r.desk = newDesk(r.ledger, q, new(Config))
+	r.ledger.process = newProcess(&Config{Wall: time.Now}, q)
 	r.clock.epoch.Store(100)
 	return r
 }

@@ -55,8 +55,13 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 		return r.httpScrape(dst, family)
 	case q.Kind == proto.KindFullScrape:
 		return r.fullScrape(dst, req, client)
-	case q.Kind == proto.KindOther && string(q.Path) == r.statsPath:
-		return r.statistics(dst, req, client)
+	case q.Kind == proto.KindOther:
+		switch r.viewOf(q.Path) {
+		case viewPages:
+			return r.statistics(dst, req, client)
+		case viewNumbers:
+			return r.numbers(dst, client)
+		}
 	case q.Kind == proto.KindRoot && r.redirect != "":
 		r.stats.Inc(stats.HTTPRedirects, family)
 		return proto.AppendHTTPRedirect(dst, r.redirect), fateClose

@@ -106,7 +106,7 @@
 // It starts nothing for a request or a connection: no goroutine, no timer. It
 // logs no request. It sends nothing to nobody but who asked, and no more than
 // was sent to who has not shown where he is. It never looks at the wall clock,
-// but for the one page whose numbers are times of day.
+// but for statistics that tell times of day.
 package loop
 
 import (
@@ -194,6 +194,12 @@ func (s *Server) start() error {
 	if s.listeners, err = openAll(bindings, reactors, shares); err != nil {
 		return err
 	}
+	s.ledger.process.maxFiles = files
+	for _, l := range s.listeners {
+		if l.addr.Network == "udp" {
+			s.ledger.process.udp = append(s.ledger.process.udp, l.fds...)
+		}
+	}
 	if err := s.makeReactors(); err != nil {
 		return err
 	}
@@ -272,7 +278,7 @@ func (s *Server) Count(k stats.Counter) { s.ledger.own.Inc(k, stats.V4) }
 func (s *Server) openLedger() {
 	var id [4]byte
 	rand.Read(id[:])
-	s.ledger.store, s.ledger.clock = s.cfg.Store, &s.clock
+	s.ledger.store, s.ledger.clock, s.ledger.process = s.cfg.Store, &s.clock, newProcess(&s.cfg, &s.quota)
 	s.ledger.started = s.clock.millis.Load()
 	s.ledger.trackerID = binary.LittleEndian.Uint32(id[:])
 	s.ledger.version = s.cfg.Version
@@ -527,13 +533,8 @@ func (s *Server) Totals() stats.Totals {
 		}
 	}
 	t.Add(&s.ledger.own)
-	for _, l := range s.listeners {
-		if l.addr.Network != "udp" {
-			continue
-		}
-		for _, fd := range l.fds {
-			t[stats.UDPDrops][stats.V4] += uint64(drops(fd))
-		}
+	for _, fd := range s.ledger.process.udp {
+		t[stats.UDPDrops][stats.V4] += uint64(drops(fd))
 	}
 	return t
 }

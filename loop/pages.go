@@ -19,6 +19,7 @@ const defaultStatsPath = "stats"
 type ledger struct {
 	store       *store.Store
 	clock       *clock
+	process     *process
 	counters    [stats.NumWires][]*stats.Counters // one for each reactor, by what it serves
 	woodpeckers []*stats.Woodpeckers              // one for each reactor
 	own         stats.Counters                    // of no reactor; several goroutines count here, rarely
@@ -54,8 +55,7 @@ func (r *reactor) mayRead(client netip.Addr) bool {
 func (r *reactor) statistics(dst, req []byte, client netip.Addr) ([]byte, fate) {
 	family := familyOf(client)
 	if !r.mayRead(client) {
-		r.stats.Inc(stats.HTTPDenied, family)
-		return append(dst, proto.HTTP403...), fateClose
+		return r.deny(dst, family)
 	}
 	page, err := stats.ParseQuery(r.http.Query)
 	if err != nil {
@@ -64,8 +64,9 @@ func (r *reactor) statistics(dst, req []byte, client netip.Addr) ([]byte, fate) 
 	}
 	switch page.Mode.Kind() {
 	case stats.KindPage:
-		r.ledger.read(&r.snapshot)
-		r.body = page.Mode.AppendPage(r.body[:0], &r.snapshot)
+		r.ledger.read(&r.news().Snapshot)
+		r.body = page.Mode.AppendPage(r.body[:0], &r.report.Snapshot)
+		r.stats.Inc(stats.HTTPPages, family)
 		return r.finish(dst)
 	case stats.KindSilence:
 		return dst, fateClose
@@ -76,7 +77,47 @@ func (r *reactor) statistics(dst, req []byte, client netip.Addr) ([]byte, fate) 
 	return r.leave(dst, order{page: page, gzip: takesGzip(req), family: family, who: r.bounded(client)})
 }
 
-// fullScrape does the same for a scrape of all torrents.
+// news returns where to put a report. A reactor that nobody asks for one needs
+// no memory for it.
+func (r *reactor) news() *stats.Report {
+	if r.report == nil {
+		r.report = new(stats.Report)
+	}
+	return r.report
+}
+
+// numbers answers the request for the numbers as JSON that is in r.http.
+func (r *reactor) numbers(dst []byte, client netip.Addr) ([]byte, fate) {
+	family := familyOf(client)
+	if !r.mayRead(client) {
+		return r.deny(dst, family)
+	}
+	if len(r.http.Query) > 0 {
+		r.stats.Inc(stats.HTTPInvalid, family)
+		return append(dst, proto.HTTP400...), fateClose
+	}
+	r.ledger.report(r.news())
+	r.body = stats.AppendJSON(r.body[:0], r.report)
+	r.stats.Inc(stats.HTTPPages, family)
+	return r.told(dst, stats.ContentJSON, r.body)
+}
+
+// told appends an answer with that body.
+func (r *reactor) told(dst []byte, c stats.Content, body []byte) ([]byte, fate) {
+	dst = append(stats.AppendHead(dst, c, len(body), r.http.KeepAlive), body...)
+	if r.keep {
+		return dst, fateKeep
+	}
+	return dst, fateDone
+}
+
+// deny answers somebody who may not read statistics.
+func (r *reactor) deny(dst []byte, family stats.Family) ([]byte, fate) {
+	r.stats.Inc(stats.HTTPDenied, family)
+	return append(dst, proto.HTTP403...), fateClose
+}
+
+// fullScrape does the same as statistics for a scrape of all torrents.
 //
 // Where the operator has not said who may read statistics, everybody may, and
 // a full scrape is by far the most that one line can ask for. So there an
@@ -86,8 +127,7 @@ func (r *reactor) fullScrape(dst, req []byte, client netip.Addr) ([]byte, fate) 
 	family := familyOf(client)
 	switch {
 	case !r.mayRead(client):
-		r.stats.Inc(stats.HTTPDenied, family)
-		return append(dst, proto.HTTP403...), fateClose
+		return r.deny(dst, family)
 	case r.sheds(stats.LoadPages, family):
 		return dst, fateClose
 	case r.desk.busy():

@@ -127,6 +127,8 @@ const (
 	// FullScrapeBytes are the bytes of their bodies handed to the system, as
 	// they went out: compressed if they were.
 	FullScrapeBytes
+	// HTTPPages are statistics answered, but for full scrapes.
+	HTTPPages
 	// SyncRecords are announces learnt from other trackers.
 	SyncRecords
 
