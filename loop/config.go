@@ -52,6 +52,7 @@ type Config struct {
 	StatsPath string         // where statistics are read, without leading slash; empty: stats
 	Stats     []netip.Prefix // who may read them, and scrape everything; empty: everyone
 	Version   string         // of the program, as statistics tell it
+	NoPage    bool           // no page for people, and no history for it
 	// Memory says how many bytes of memory the process has, and what it is kept
 	// below, 0 for unknown and none. It is called by several goroutines; nil
 	// knows nothing.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,14 +15,15 @@ import (
 )
 
 // An order is an answer that takes too long for an event loop: whatever has to
-// look at all torrents.
+// look at all torrents, and what is long.
 type order struct {
-	page   stats.Request
-	scrape bool // it is a full scrape
-	gzip   bool // the client can decode it
-	family stats.Family
-	who    netip.Prefix // whom it is counted against; the zero Prefix: nobody
-	fd     int          // of the connection, ours alone
+	page    stats.Request
+	numbers stats.NumbersRequest // instead of the page, unless it is zero
+	scrape  bool                 // it is a full scrape
+	gzip    bool                 // the client can decode it
+	family  stats.Family
+	who     netip.Prefix // whom it is counted against; the zero Prefix: nobody
+	fd      int          // of the connection, ours alone
 }
 
 // A desk is where orders are answered, by a few goroutines that live as long as
@@ -30,6 +32,10 @@ type order struct {
 //	event loop    request ─► order ─► dup ─► queue ─► the event loop closes its descriptor
 //	                                           │
 //	clerk                                      └─► write, write, …, close
+//
+// What is short, and asked for by a page that somebody looks at, does not stand
+// behind what is long: it has a queue and a clerk of its own, who is less
+// patient.
 //
 // A connection is taken away from its event loop for good: another descriptor
 // for it is made, and the loop closes its own, which ends nothing as long as
@@ -47,7 +53,12 @@ type desk struct {
 	wall    func() time.Time
 	stall   time.Duration
 	orders  chan order
+	short   chan order // those of them that are isShort
+	now     func() time.Duration
 	scrapes scrapers
+
+	walk    sync.Mutex              // for the largest torrents
+	largest atomic.Pointer[largest] // nil until somebody has asked
 
 	mu     sync.Mutex
 	open   map[*os.File]bool    // being written to
@@ -61,8 +72,10 @@ const (
 	clerks     = 4 // unless the configuration wants fewer
 	queueLen   = 16
 	maxAsked   = 2 // at once for one client, who might read very slowly
+	maxNumbers = 5 // the same, if it wants numbers; a page that is looked at asks for three at once
 	stallLimit = 30 * time.Second
 	longLimit  = 15 * time.Minute
+	shortLimit = 10 * time.Second
 	// maxUnasked is how many bytes that the client sent behind its request are
 	// thrown away at the end; closing with input unread would be a reset.
 	maxUnasked = 64 << 10
@@ -75,25 +88,52 @@ func newDesk(l *ledger, q *quota, cfg *Config) *desk {
 		wall:   cfg.Wall,
 		stall:  cfg.stall,
 		orders: make(chan order, queueLen),
+		short:  make(chan order, queueLen),
+		now:    cfg.Now,
 		open:   map[*os.File]bool{},
 		asked:  map[netip.Prefix]int{},
 	}
 }
 
-// busy reports whether there is no room for another order.
-func (d *desk) busy() bool { return len(d.orders) == cap(d.orders) }
+// isShort reports whether o is made without a look at every torrent, and not
+// long.
+func (o *order) isShort() bool { return o.numbers.History != stats.SpanNone }
+
+// most returns how many orders a client may have at once that asks for o.
+func (o *order) most() int {
+	if o.numbers != (stats.NumbersRequest{}) {
+		return maxNumbers
+	}
+	return maxAsked
+}
+
+// queue returns where o waits.
+func (d *desk) queue(o *order) chan order {
+	if o.isShort() {
+		return d.short
+	}
+	return d.orders
+}
+
+// walksFor reports whether somebody would have to look at every torrent for o.
+func (d *desk) walksFor(o *order) bool {
+	return !o.isShort() && !(o.numbers.Top > 0 && d.largest.Load().fresh(d.now()))
+}
+
+// busy reports whether there is no room for o.
+func (d *desk) busy(o *order) bool { q := d.queue(o); return len(q) == cap(q) }
 
 // take takes o and its descriptor, if there is room for it and its client does
-// not have maxAsked already. The desk's connections cannot be closed to make
+// not have as many already as it may. The desk's connections cannot be closed to make
 // room for others, so it leaves most of them alone.
 func (d *desk) take(o order) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if o.who.IsValid() && d.asked[o.who] >= maxAsked || d.taken >= max(1, d.quota.limit/4) {
+	if o.who.IsValid() && d.asked[o.who] >= o.most() || d.taken >= max(1, d.quota.limit/4) {
 		return false
 	}
 	select {
-	case d.orders <- o:
+	case d.queue(&o) <- o:
 		d.asked[o.who]++
 		d.taken++
 		return true
@@ -123,13 +163,13 @@ func (d *desk) done(o *order) {
 	}
 }
 
-// clerk answers orders until closed.
-func (d *desk) clerk(closed <-chan struct{}) {
+// clerk answers those of queue until closed.
+func (d *desk) clerk(queue <-chan order, closed <-chan struct{}) {
 	for {
 		select {
 		case <-closed:
 			return
-		case o := <-d.orders:
+		case o := <-queue:
 			d.answer(&o)
 		}
 	}
@@ -163,18 +203,29 @@ func (d *desk) clear() {
 	for {
 		select {
 		case o := <-d.orders:
-			unix.Close(o.fd)
-			d.quota.used.Add(-1)
-			d.done(&o)
+			d.drop(&o)
+		case o := <-d.short:
+			d.drop(&o)
 		default:
 			return
 		}
 	}
 }
 
+// drop closes the connection of o unanswered.
+func (d *desk) drop(o *order) {
+	unix.Close(o.fd)
+	d.quota.used.Add(-1)
+	d.done(o)
+}
+
 // answer answers o and closes its connection.
 func (d *desk) answer(o *order) {
-	w := &patient{desk: d, file: os.NewFile(uintptr(o.fd), "connection"), end: time.Now().Add(longLimit)}
+	limit := longLimit
+	if o.isShort() {
+		limit = shortLimit
+	}
+	w := &patient{desk: d, file: os.NewFile(uintptr(o.fd), "connection"), end: time.Now().Add(limit)}
 	defer d.done(o)
 	defer d.quota.used.Add(-1)
 	defer w.file.Close()
@@ -200,6 +251,9 @@ func (d *desk) write(w *patient, o *order) error {
 		return d.list(w, o)
 	}
 	d.ledger.own.Inc(stats.HTTPPages, o.family)
+	if o.numbers != (stats.NumbersRequest{}) {
+		return d.tell(w, &o.numbers)
+	}
 	var body []byte
 	switch o.page.Mode.Kind() {
 	case stats.KindTop:

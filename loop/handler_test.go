@@ -36,7 +36,7 @@ func newTestReactor() *reactor {
 	r.ledger = &ledger{store: r.store, clock: r.clock}
 	r.ledger.counters[stats.HTTP] = []*stats.Counters{r.stats} // it serves both
 	q := &quota{limit: 1000}
-	r.desk = newDesk(r.ledger, q, new(Config))
+	r.desk = newDesk(r.ledger, q, &Config{Now: func() time.Duration { return 0 }})
 	r.ledger.process = newProcess(&Config{Wall: time.Now}, q)
 	r.clock.epoch.Store(100)
 	return r

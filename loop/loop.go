@@ -65,8 +65,8 @@
 // see [epoll].
 //
 // The goroutine that sets the clock also sweeps the store, a step at a time,
-// has overdue connections closed, and looks whether a reactor is behind; see
-// [gauge].
+// has overdue connections closed, takes samples for the history of the page, and
+// looks whether a reactor is behind; see [gauge].
 //
 // # Who waits too long
 //
@@ -148,6 +148,7 @@ type Server struct {
 	gnetUDP     []udpTransport
 
 	keeper  *timekeeper
+	report  stats.Report // of the last sample; the keeper's
 	running sync.WaitGroup
 	reading sync.WaitGroup // what a pause ends
 	paused  chan struct{}  // closed by Pause
@@ -230,8 +231,9 @@ func (s *Server) start() error {
 	close(s.barrier.serve)
 	s.read()
 	for range s.cfg.Clerks {
-		s.running.Go(func() { s.desk.clerk(s.barrier.closed) })
+		s.running.Go(func() { s.desk.clerk(s.desk.orders, s.barrier.closed) })
 	}
+	s.running.Go(func() { s.desk.clerk(s.desk.short, s.barrier.closed) })
 	return nil
 }
 
@@ -282,6 +284,9 @@ func (s *Server) openLedger() {
 	s.ledger.started = s.clock.millis.Load()
 	s.ledger.trackerID = binary.LittleEndian.Uint32(id[:])
 	s.ledger.version = s.cfg.Version
+	if !s.cfg.NoPage {
+		s.ledger.history = stats.NewHistory()
+	}
 	s.desk = newDesk(&s.ledger, &s.quota, &s.cfg)
 }
 
@@ -472,6 +477,7 @@ func (s *Server) keepTime(paused <-chan struct{}) {
 		if now := s.cfg.Now(); now-closed >= closeEvery {
 			closed = now
 			s.cfg.Store.Trim()
+			s.sample(now)
 			for _, g := range s.gauges {
 				g.look()
 			}
@@ -483,6 +489,14 @@ func (s *Server) keepTime(paused <-chan struct{}) {
 			}
 		}
 		timer.Reset(min(pause, closeEvery))
+	}
+}
+
+// sample takes a sample for the history, if one is due.
+func (s *Server) sample(now time.Duration) {
+	if h := s.ledger.history; h != nil && h.Due(now) {
+		s.ledger.report(&s.report)
+		h.Sample(&s.report, now)
 	}
 }
 

@@ -20,6 +20,7 @@ type ledger struct {
 	store       *store.Store
 	clock       *clock
 	process     *process
+	history     *stats.History                    // nil: there is none
 	counters    [stats.NumWires][]*stats.Counters // one for each reactor, by what it serves
 	woodpeckers []*stats.Woodpeckers              // one for each reactor
 	own         stats.Counters                    // of no reactor; several goroutines count here, rarely
@@ -86,22 +87,6 @@ func (r *reactor) news() *stats.Report {
 	return r.report
 }
 
-// numbers answers the request for the numbers as JSON that is in r.http.
-func (r *reactor) numbers(dst []byte, client netip.Addr) ([]byte, fate) {
-	family := familyOf(client)
-	if !r.mayRead(client) {
-		return r.deny(dst, family)
-	}
-	if len(r.http.Query) > 0 {
-		r.stats.Inc(stats.HTTPInvalid, family)
-		return append(dst, proto.HTTP400...), fateClose
-	}
-	r.ledger.report(r.news())
-	r.body = stats.AppendJSON(r.body[:0], r.report)
-	r.stats.Inc(stats.HTTPPages, family)
-	return r.told(dst, stats.ContentJSON, r.body)
-}
-
 // told appends an answer with that body.
 func (r *reactor) told(dst []byte, c stats.Content, body []byte) ([]byte, fate) {
 	dst = append(stats.AppendHead(dst, c, len(body), r.http.KeepAlive), body...)
@@ -130,7 +115,7 @@ func (r *reactor) fullScrape(dst, req []byte, client netip.Addr) ([]byte, fate) 
 		return r.deny(dst, family)
 	case r.sheds(stats.LoadPages, family):
 		return dst, fateClose
-	case r.desk.busy():
+	case r.desk.busy(&order{scrape: true}):
 		return r.tooBusy(dst, family)
 	case r.bounded(client).IsValid() && !r.desk.scrapes.take(r.bounded(client), r.clock.millis.Load()):
 		r.stats.Inc(stats.HTTPNotModest, family)
@@ -142,10 +127,10 @@ func (r *reactor) fullScrape(dst, req []byte, client netip.Addr) ([]byte, fate) 
 
 // leave leaves o to the desk, if there is room.
 func (r *reactor) leave(dst []byte, o order) ([]byte, fate) {
-	if r.sheds(stats.LoadPages, o.family) {
+	if r.desk.walksFor(&o) && r.sheds(stats.LoadPages, o.family) {
 		return dst, fateClose
 	}
-	if r.desk.busy() {
+	if r.desk.busy(&o) {
 		return r.tooBusy(dst, o.family)
 	}
 	r.order = o

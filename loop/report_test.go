@@ -147,7 +147,7 @@ func TestNumbersAnswers(t *testing.T) {
 		{"open", "stats", "/stats.json", nil, stranger, "HTTP/1.1 200 OK", stats.HTTPPages},
 		{"named", "stats", "/stats.json", named, here, "HTTP/1.1 200 OK", stats.HTTPPages},
 		{"not named", "stats", "/stats.json", named, stranger, proto.HTTP403, stats.HTTPDenied},
-		{"nonsense", "stats", "/stats.json?x=1", nil, stranger, proto.HTTP400, stats.HTTPInvalid},
+		{"nonsense", "stats", "/stats.json?history=week", nil, stranger, proto.HTTP400, stats.HTTPInvalid},
 		{"secret path", "secret", "/secret.json", nil, stranger, "HTTP/1.1 200 OK", stats.HTTPPages},
 		{"not at the default one then", "secret", "/stats.json", nil, stranger, proto.HTTP404, stats.HTTPNotFound},
 		{"longer", "stats", "/stats.jsonx", nil, stranger, proto.HTTP404, stats.HTTPNotFound},

@@ -14,7 +14,7 @@
 //	reactor 2   Counters ─┘
 //
 // Numbers only ever grow, from the start of the process. Rates are the
-// business of whoever reads twice.
+// business of whoever reads twice, as a [History] does.
 //
 // # Pages
 //
@@ -42,13 +42,19 @@
 //	tpbs         without a format is invalid; opentracker never answers
 //	listings     that are empty end once; opentracker sends the last chunk twice
 //
+// # Numbers
+//
+// A [Report] is everything there is to tell at one moment; [AppendJSON] tells it
+// to programs. A [History] remembers what a page shows that people look at, and
+// [Leaders] are the largest torrents for it.
+//
 // # Memory
 //
 // Nothing here holds more than a named limit, however many torrents and peers
 // there are. A listing goes out in chunks of at most [MaxChunk], in whatever
-// order its torrents are given; opentracker's is ascending.
+// order its torrents are given; opentracker's is ascending. A History is a ring.
 //
-// Nothing here knows what a request is, keeps time, or forgets.
+// Nothing here knows what a request is, or reads a clock.
 package stats
 
 // A Snapshot is everything that pages tell, at one moment. The zero value is
