@@ -229,6 +229,7 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 		},
 		StatsPath: t.cfg.StatsPath,
 		Stats:     t.cfg.Stats,
+		NoPage:    !t.cfg.Page,
 		Version:   versionText(),
 		Memory:    t.ceiling.memory,
 		Store:     t.store,

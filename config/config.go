@@ -187,6 +187,7 @@ type Config struct {
 	// looking for it.
 	Stats       []netip.Prefix // who may read the statistics; empty: everyone
 	StatsPath   string         // without leading slash
+	Page        bool           // there is a page of statistics for people
 	Proxies     []netip.Prefix // whose word about the client's address is believed
 	RealIP      bool           // believe X-Real-IP of Proxies as well
 	IPFromQuery []netip.Prefix // whose ip= parameter is believed
@@ -249,7 +250,7 @@ func (c *Config) Where(value string, names ...string) string {
 // except that nothing listens.
 func Default() Config {
 	return Config{
-		StatsPath: "stats", User: "nobody", Sandbox: true, Interval: DefaultInterval,
+		StatsPath: "stats", Page: true, User: "nobody", Sandbox: true, Interval: DefaultInterval,
 		RateBurst: 10, RatePrefix4: 24, RatePrefix6: 48, Memory: MemoryAuto,
 	}
 }

@@ -208,6 +208,17 @@ var keys = []key{
 		},
 	},
 	{
+		name: "stats.page", arg: "on|off", def: "on", allowed: "on or off",
+		doc: "A page with numbers and plots for people, at / and /stats.html, for those who may read the statistics. With" +
+			" tracker.redirect_url or another access.stats_path it is not at /, only at that path and .html. With off there is" +
+			" none, nor a history.",
+		sample: "on",
+		set: func(p *parser, v string) (err error) {
+			p.cfg.Page, err = onOff(v)
+			return err
+		},
+	},
+	{
 		name: "state.file", arg: "path", def: "none (a restart forgets every peer)", allowed: allowedPath,
 		doc: "Keep all peers and counts in this file over a restart: it is read at start and written at an orderly end, beside" +
 			" the old one first. Its folder has to be writable for tracker.user. Whoever reads the file" +

@@ -42,6 +42,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"tracker.interval.adaptive":  {good: []string{"on", "off"}, bad: []string{"300-4600", "auto"}},
 	"tracker.socket":             {good: []string{"/run/tracker.sock", "off", "my socket"}, bad: []string{"\x7f", ""}},
 	"sandbox":                    {good: []string{"on", "off"}, bad: []string{"auto", "0", "seccomp"}},
+	"stats.page":                 {good: []string{"on", "off"}, bad: []string{"yes", "/", "1"}},
 	"state.file":                 {good: []string{"/var/lib/tracker/state", "my state"}, bad: []string{"\x7f"}},
 	"state.interval":             {good: []string{"0", "10\nstate.file s", "86400", "600\nstate.interval 0"}, bad: []string{"86401", "-1", "10m"}},
 	"limit.connections":          {good: []string{"0", "1000", "1048576"}, bad: []string{"1048577", "many"}},
@@ -129,7 +130,7 @@ func TestDefaults(t *testing.T) {
 // a flag if it has none.
 func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
-		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstate.interval 60\n" +
+		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstats.page off\nstate.interval 60\n" +
 		"tracker.interval.adaptive on\nlimit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n" +
 		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state", "--replace"}, text(uncommented(example())+lines))

@@ -14,6 +14,7 @@ var sections = map[string]string{
 	"access":    "Who may do what",
 	"tracker":   "The process, and what it tells clients",
 	"sandbox":   "What the process may still do",
+	"stats":     "What people can look at",
 	"state":     "What outlives a restart",
 	"limit":     "Limits",
 	"livesync":  "opentracker's live sync",

@@ -18,6 +18,7 @@ const (
 	trueErrors  = "the last three lines are what their labels say; opentracker shows other counters there"
 	dotted      = "IPv4 networks are dotted quads, not printed as if they were IPv6"
 	alwaysThere = "a page of which opentracker has to be built with is always there"
+	rootThere   = "there is a page at /, which is not an answer 404"
 	noSilence   = "a listing in no format is invalid, and answered"
 )
 
@@ -134,8 +135,8 @@ func statisticsDifferences(open bool) map[string]difference {
 		"stats-mode-tcp4":      {reason: oneApart, edits: []string{"423\n358\n", "422\n358\n"}},
 		"stats-mode-scrp":      {reason: secondToo, edits: []string{"11\n8\n", "12\n8\n"}},
 		"stats-mode-renew":     {reason: otherSwarm, edits: []string{"00 49\n", "00 47\n"}},
-		"stats-mode-herr": {reason: trueErrors + "; " + oneApart, edits: []string{
-			"COM 2\n", "COM 1\n", "403 IP  0\n", "403 IP  " + denied + "\n", "INV 0\n", "INV 7\n",
+		"stats-mode-herr": {reason: trueErrors + "; " + oneApart + "; " + rootThere, edits: []string{
+			"COM 2\n", "COM 1\n", "403 IP  0\n", "403 IP  " + denied + "\n", "INV 0\n", "INV 6\n",
 			"500 SRV " + denied + "\n", "500 SRV 2\n", // opentracker's is that of 403
 		}},
 		"stats-mode-s24s": {reason: dotted + "; " + otherSwarm, edits: []string{
@@ -143,9 +144,9 @@ func statisticsDifferences(open bool) map[string]difference {
 			"7f00:50::", "127.0.0.80", "7f00:60::", "127.0.0.96", narrow + ": 7f00::", narrowHere + ": 127.0.0.0",
 			"00000" + peers + ": 7f00::", "00000" + peersHere + ": 127.0.0.0",
 		}},
-		"stats-mode-everything": {reason: otherSwarm + "; " + oneApart + "; " + secondToo, edits: []string{
+		"stats-mode-everything": {reason: otherSwarm + "; " + oneApart + "; " + secondToo + "; " + rootThere, edits: []string{
 			"<count>" + peers + "<", "<count>" + peersHere + "<", "<count>106<", "<count>104<", "<accept>435<", "<accept>434<",
-			"<scrape>11<", "<scrape>12<", "\"00\">49<", "\"00\">47<", "(compact=0)\">2<", "(compact=0)\">1<",
+			"<scrape>11<", "<scrape>12<", "\"00\">49<", "\"00\">47<", "404 Not found\">7<", "404 Not found\">6<", "(compact=0)\">2<", "(compact=0)\">1<",
 		}},
 		"stats-mode-fscr":        {reason: trueScrapes, edits: []string{"0\n0\n", "4\n<bytes>\n"}},
 		"stats-mode-top10":       {reason: otherSwarm, want: topPage(10, open)},

@@ -38,6 +38,7 @@ const (
 	noPartial     = "part of an infohash is not an infohash"
 	refusedByUDP  = "a refused torrent gets the error packet of BEP 15 and the reason"
 	worthRetry    = "BEP 31's retry in: a list may be about to hold the torrent, so the client shall not give up"
+	pageThere     = "there is a page for people, of which a client without gzip gets the most important as text"
 	emptyFreed    = "a torrent without peers that nobody completed is forgotten at once"
 )
 
@@ -57,6 +58,7 @@ var differences = map[string]difference{
 	"announce-compact-0":  {reason: listAnswer, want: okHTTP(counted(0, 0, 1) + "5:peerslee"), apart: true},
 	"announce-not-listed": {reason: notYourself, want: peersHTTP(1, 0, 0)},
 	"scrape-not-listed":   {reason: emptyFreed, want: okHTTP(files())},
+	"root":                {reason: pageThere, want: summary},
 
 	// No peer without a port: 59 onwards.
 	"lenient-amp-html":      {reason: noPort + "; &amp; hides the port", want: failHTTP(portText)},
@@ -146,6 +148,14 @@ var whitelistDifferences = map[string]difference{
 	"scrape-not-listed":       asCaptured,
 	"udp-announce-not-listed": {reason: refusedByUDP, want: errorUDP(0x01020304, unlistedText)},
 }
+
+// summary is the page as text, before anybody has announced.
+const summary = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n" +
+	"X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nContent-Length: <n>\r\n\r\n" +
+	"tracker <text>, up <time>\n0 torrents, 0 peers, 0 seeders\n\n" +
+	"/stats.html  this, with plots, for a browser\n" +
+	"/stats.json  all numbers, for programs; ?history=hour, ?history=day, ?top=10\n" +
+	"/stats?mode=everything  the same as opentracker has it\n"
 
 // okHTTP is a good answer with that body.
 func okHTTP(body string) string {

@@ -37,12 +37,18 @@ var renewals = regexp.MustCompile(`(\A00 |interval="00">)(\d+)(\n01 |</count>\n 
 // recordedMinute is when the last of the captures was made, since 1970.
 const recordedMinute = 29922680
 
+// summaryBegin is the first line of the page, for who cannot read the page.
+var summaryBegin = regexp.MustCompile(`\Atracker .*, up .* (s|min)\n`)
+
 var stateMinute = regexp.MustCompile(`(?m)^([0-9A-F]{40}):(\d{8}):`)
 
 // readableStatistics takes what depends on the moment out of the body of an
 // answer to q. Minutes of use read <recent> if they are, or were when the
 // answer was recorded.
 func readableStatistics(q question, body []byte) []byte {
+	if q.Name == "root" {
+		return summaryBegin.ReplaceAll(body, []byte("tracker <text>, up <time>\n"))
+	}
 	if !strings.HasPrefix(q.Name, "stats-") {
 		return body
 	}

@@ -44,7 +44,7 @@ type Config struct {
 	ReceiveBuffer int // bytes for each UDP socket; 0: 1.5 MiB
 
 	Store    *store.Store
-	Redirect string      // where GET / is sent; empty: nowhere, it is not found
+	Redirect string      // where GET / is sent; empty: nowhere, the page is there
 	Trust    Trust       // who may speak about addresses
 	Clients  ClientRules // which programs are served; all by default
 	Rates    Rates       // what an address and a prefix may ask for; none by default

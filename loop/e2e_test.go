@@ -136,7 +136,7 @@ func TestHTTP(t *testing.T) {
 		{"pipelined with an error", []string{dont + bad + dont}, []string{statusOK, "HTTP/1.0 400 Invalid Request"}},
 		{"kept", []string{keep, keep, dont}, []string{statusOK, statusOK, statusOK}},
 		{"kept and pipelined", []string{keep + keep + keep[:9], keep[9:] + dont}, []string{statusOK, statusOK, statusOK, statusOK}},
-		{"not found", []string{"GET / HTTP/1.0\r\n\r\n"}, []string{"HTTP/1.0 404 Not Found"}},
+		{"not found", []string{"GET /x HTTP/1.0\r\n\r\n"}, []string{"HTTP/1.0 404 Not Found"}},
 		{"too long", []string{"GET /" + strings.Repeat("x", 20000)}, []string{"HTTP/1.0 500 Internal Server Error"}},
 		{"too long, much follows", []string{"GET /" + strings.Repeat("x", 1<<20)}, []string{"HTTP/1.0 500 Internal Server Error"}},
 	}

@@ -33,6 +33,7 @@ type reactor struct {
 	ledger    *ledger  // shared
 	desk      *desk    // shared
 	statsPath string   // without leading slashes
+	page      bool     // there is one for people
 	readers   networks // who may read statistics, or none for everybody; shared, never changed
 
 	http  proto.HTTPRequest

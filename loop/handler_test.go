@@ -32,6 +32,7 @@ func newTestReactor() *reactor {
 
 		woodpeckers: new(stats.Woodpeckers),
 		statsPath:   defaultStatsPath,
+		page:        true,
 	}
 	r.ledger = &ledger{store: r.store, clock: r.clock}
 	r.ledger.counters[stats.HTTP] = []*stats.Counters{r.stats} // it serves both
@@ -229,7 +230,8 @@ func TestRequestAnswers(t *testing.T) {
 		{"bad port", announceLine('a', "&port=abc"), proto.HTTP400, "", fateClose, stats.HTTPInvalid},
 		{"no compact peers", announceLine('a', "&port=1&compact6=0"), proto.HTTP400, "", fateClose, stats.HTTPCompact},
 		{"no request", "HEAD / HTTP/1.0\r\n\r\n", proto.HTTP400, "", fateClose, stats.HTTPParseErrors},
-		{"root", "GET / HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
+		{"root", "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Type: text/plain; ", "", fateDone, stats.HTTPPages},
+		{"root with a query", "GET /?x HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
 		{"elsewhere", "GET /stats/ HTTP/1.0\r\n\r\n", proto.HTTP404, "", fateClose, stats.HTTPNotFound},
 	}
 	for _, tt := range tests {

@@ -61,7 +61,11 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 			return r.statistics(dst, req, client)
 		case viewNumbers:
 			return r.numbers(dst, client)
+		case viewPage:
+			return r.showPage(dst, req, client)
 		}
+	case q.Kind == proto.KindRoot && r.hasRoot():
+		return r.showPage(dst, req, client)
 	case q.Kind == proto.KindRoot && r.redirect != "":
 		r.stats.Inc(stats.HTTPRedirects, family)
 		return proto.AppendHTTPRedirect(dst, r.redirect), fateClose
@@ -139,9 +143,13 @@ func (r *reactor) refuse(dst []byte, why proto.Refusal, family stats.Family) ([]
 // finish appends r.body with the head that belongs to it. Who did not ask to
 // keep the connection needs no word that it is kept: HTTP/1.1 does.
 func (r *reactor) finish(dst []byte) ([]byte, fate) {
-	dst = append(proto.AppendHTTPHead(dst, len(r.body), r.http.KeepAlive), r.body...)
+	return append(proto.AppendHTTPHead(dst, len(r.body), r.http.KeepAlive), r.body...), r.fate()
+}
+
+// fate returns what becomes of the connection after an answer that is no error.
+func (r *reactor) fate() fate {
 	if r.keep {
-		return dst, fateKeep
+		return fateKeep
 	}
-	return dst, fateDone
+	return fateDone
 }

@@ -74,7 +74,7 @@
 // and as long again for its request to be complete; an answer has to get on
 // every [stallLimit], and to have left within [sendLimit], or [longLimit] if a
 // clerk writes it. While an answer has not left, its client is not listened to,
-// so that less than 60 KB wait for it. What all of them together keep waiting
+// so that less than 100 KB wait for it. What all of them together keep waiting
 // is bounded by [maxHeld], and how many there are by [Config].MaxConns.
 //
 // At any of these bounds it is not the newcomer that goes, but who can best be
@@ -95,8 +95,9 @@
 //
 // # Statistics
 //
-// Pages of a few numbers are answered like any other request. What has to look
-// at every torrent is not: lists of all torrents, of the largest, of networks,
+// Pages of a few numbers are answered like any other request, and so is the page
+// for people; see [view] for what there is. What has to look at every torrent is
+// not: lists of all torrents, of the largest, of networks,
 // and full scrapes. Those connections are taken out of their loop and given to
 // the [desk], a handful of goroutines that were there all the time, which write
 // at the speed of the client and in bounded memory. The answers always close.
@@ -433,6 +434,7 @@ func (s *Server) newReactor(wire stats.Wire) *reactor {
 		ledger:      &s.ledger,
 		desk:        s.desk,
 		statsPath:   s.cfg.StatsPath,
+		page:        !s.cfg.NoPage,
 		readers:     makeNetworks(s.cfg.Stats),
 	}
 	s.ledger.counters[wire] = append(s.ledger.counters[wire], r.stats)

@@ -29,7 +29,7 @@ func (r *reactor) numbers(dst []byte, client netip.Addr) ([]byte, fate) {
 	r.ledger.report(r.news())
 	r.body = stats.AppendJSON(r.body[:0], r.report)
 	r.stats.Inc(stats.HTTPPages, family)
-	return r.told(dst, stats.ContentJSON, r.body)
+	return r.told(dst, stats.ContentJSON)
 }
 
 // tell writes numbers.

@@ -87,13 +87,26 @@ func (r *reactor) news() *stats.Report {
 	return r.report
 }
 
-// told appends an answer with that body.
-func (r *reactor) told(dst []byte, c stats.Content, body []byte) ([]byte, fate) {
-	dst = append(stats.AppendHead(dst, c, len(body), r.http.KeepAlive), body...)
-	if r.keep {
-		return dst, fateKeep
+// showPage answers the request for the page for people. Who cannot read it, as
+// it is sent, is told the most important of it.
+func (r *reactor) showPage(dst, req []byte, client netip.Addr) ([]byte, fate) {
+	family := familyOf(client)
+	if !r.mayRead(client) {
+		return r.deny(dst, family)
 	}
-	return dst, fateDone
+	r.stats.Inc(stats.HTTPPages, family)
+	if takesGzip(req) {
+		dst = append(stats.AppendHead(dst, stats.ContentPage, len(stats.Page), r.http.KeepAlive), stats.Page...)
+		return dst, r.fate()
+	}
+	r.ledger.read(&r.news().Snapshot)
+	r.body = stats.AppendSummary(r.body[:0], r.report, r.statsPath, "")
+	return r.told(dst, stats.ContentText)
+}
+
+// told appends an answer with r.body.
+func (r *reactor) told(dst []byte, c stats.Content) ([]byte, fate) {
+	return append(stats.AppendHead(dst, c, len(r.body), r.http.KeepAlive), r.body...), r.fate()
 }
 
 // deny answers somebody who may not read statistics.

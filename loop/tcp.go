@@ -50,7 +50,7 @@ type link interface {
 // pipelined requests are collected up to flushAt and then written. If that does
 // not leave at once, a transport that resumes does nothing more for the client
 // until it has, so that no more than flushAt, one answer and readBuffer wait for
-// it: under 60 KB. With another transport, a client that lets more than
+// it: under 60 KB, or 100 KB with the page in it. With another transport, a client that lets more than
 // maxUnread pile up has stopped reading.
 const (
 	flushAt   = 32 << 10

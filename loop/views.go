@@ -5,12 +5,15 @@ package loop
 //
 //	/stats?mode=…   viewPages     what opentracker tells
 //	/stats.json     viewNumbers   the same and more, for programs
+//	/stats.html     viewPage      the same, for people
+//	/               viewPage      unless the path was chosen, or / leads elsewhere
 type view uint8
 
 const (
 	viewNone view = iota
 	viewPages
 	viewNumbers
+	viewPage
 )
 
 // viewOf returns the view at that path, which is decoded and without leading
@@ -24,6 +27,16 @@ func (r *reactor) viewOf(path []byte) view {
 		return viewPages
 	case ".json":
 		return viewNumbers
+	case ".html":
+		if r.page {
+			return viewPage
+		}
 	}
 	return viewNone
+}
+
+// hasRoot reports whether the page is at /, too. Who has chosen the path of
+// statistics does not want them to be found by everybody.
+func (r *reactor) hasRoot() bool {
+	return r.page && r.redirect == "" && r.statsPath == defaultStatsPath
 }
