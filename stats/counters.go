@@ -221,14 +221,5 @@ func (t *Totals) Add(c *Counters) {
 	}
 }
 
-// add adds what u has.
-func (t *Totals) add(u *Totals) {
-	for k := range u {
-		for f := range u[k] {
-			t[k][f] += u[k][f]
-		}
-	}
-}
-
 // Sum returns k over both families.
 func (t *Totals) Sum(k Counter) uint64 { return t[k][V4] + t[k][V6] }

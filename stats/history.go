@@ -102,6 +102,12 @@ type History struct {
 	mu      sync.Mutex
 	started bool
 	rings   [numSpans]ring
+
+	// What sampling needs room for is here: on the stack it would be too much
+	// for the little one of a goroutine that does nothing else, and more memory
+	// than all else of a tracker that nobody asks.
+	now  mark
+	took Times
 }
 
 // NewHistory returns a history that begins with the first sample.
@@ -121,33 +127,34 @@ func (h *History) Due(now time.Duration) bool { return !h.started || now >= h.ri
 // time are missing; what happened meanwhile is spread over all of that time. It
 // allocates nothing.
 func (h *History) Sample(r *Report, now time.Duration) {
-	m := makeMark(r, now)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.now.set(r, now)
 	for i := SpanHour; i < numSpans; i++ {
 		g := &h.rings[i]
 		switch {
 		case !h.started:
-			g.due, g.last = now+spans[i].interval, m
+			g.due = now + spans[i].interval
+			g.last = h.now
 		case now >= g.due:
-			g.take(r, &m, spans[i].interval)
+			h.take(r, g, spans[i].interval)
 		}
 	}
 	h.started = true
 }
 
-// take takes a sample that is due.
-func (g *ring) take(r *Report, m *mark, interval time.Duration) {
-	missed := int((m.at - g.due) / interval)
+// take takes a sample of g that is due.
+func (h *History) take(r *Report, g *ring, interval time.Duration) {
+	missed := int((h.now.at - g.due) / interval)
 	for range min(missed, len(g.samples)) {
 		s := g.next()
 		for i := range s {
 			s[i] = float32(math.NaN())
 		}
 	}
-	g.next().set(r, m, &g.last)
+	h.fill(g.next(), r, &g.last)
 	g.due += interval * time.Duration(missed+1)
-	g.last = *m
+	g.last = h.now
 }
 
 // next returns the place of the next sample.
@@ -157,10 +164,12 @@ func (g *ring) next() *sample {
 	return s
 }
 
-// makeMark returns what r says of now.
-func makeMark(r *Report, now time.Duration) mark {
-	m := mark{at: now, cpu: r.Process.CPUSeconds, times: r.Times}
+// set makes m what r says of now.
+func (m *mark) set(r *Report, now time.Duration) {
+	m.at, m.cpu = now, r.Process.CPUSeconds
+	m.times = r.Times
 	for i := range rates {
+		m.rates[i] = 0
 		for _, k := range rates[i].of {
 			if rates[i].v4 {
 				m.rates[i] += r.Totals[k][V4]
@@ -170,11 +179,11 @@ func makeMark(r *Report, now time.Duration) mark {
 			}
 		}
 	}
-	return m
 }
 
-// set makes s of r, and of what was counted between was and m.
-func (s *sample) set(r *Report, m, was *mark) {
+// fill makes s of r, and of what was counted between was and now.
+func (h *History) fill(s *sample, r *Report, was *mark) {
+	m := &h.now
 	seconds := (m.at - was.at).Seconds()
 	for i := range rates {
 		s[i] = float32(float64(m.rates[i]-min(m.rates[i], was.rates[i])) / seconds)
@@ -184,11 +193,12 @@ func (s *sample) set(r *Report, m, was *mark) {
 	} {
 		s[len(rates)+i] = float32(v)
 	}
-	udp, http := m.times[UDP].since(&was.times[UDP]), m.times[HTTP].since(&was.times[HTTP])
-	for i, v := range [len(measures)]float64{
-		(m.cpu - was.cpu) / seconds, udp.Quantile(0.5), udp.Quantile(0.99), http.Quantile(0.5), http.Quantile(0.99),
-	} {
-		s[len(rates)+len(gauges)+i] = float32(v)
+	rest := s[len(rates)+len(gauges):]
+	rest[0] = float32((m.cpu - was.cpu) / seconds)
+	for wire := range NumWires {
+		h.took.between(&was.times[wire], &m.times[wire])
+		rest[1+2*wire] = float32(h.took.Quantile(0.5))
+		rest[2+2*wire] = float32(h.took.Quantile(0.99))
 	}
 }
 

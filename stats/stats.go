@@ -77,10 +77,13 @@ type Snapshot struct {
 
 // AddWire adds the present numbers of c, which serves w.
 func (s *Snapshot) AddWire(w Wire, c *Counters) {
-	var t Totals
-	t.Add(c)
-	s.Totals.add(&t)
-	s.Wires[w].add(&t)
+	for k := range c.n {
+		for f := range c.n[k] {
+			n := c.n[k][f].Load()
+			s.Totals[k][f] += n
+			s.Wires[w][k][f] += n
+		}
+	}
 	s.Times[w].add(&c.took)
 	s.addHistograms(c)
 }

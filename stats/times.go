@@ -40,8 +40,8 @@ type Times struct {
 
 // Count returns how many requests were timed.
 func (t *Times) Count() (n uint64) {
-	for _, k := range t.N {
-		n += k
+	for i := range t.N { // not a copy of it
+		n += t.N[i]
 	}
 	return n
 }
@@ -55,7 +55,8 @@ func (t *Times) Quantile(q float64) float64 {
 	if rank == 0 {
 		return math.NaN()
 	}
-	for i, n := range t.N[:NumTimes-1] {
+	for i := range NumTimes - 1 {
+		n := t.N[i]
 		high := TimeBound(i).Seconds()
 		if rank <= float64(n) {
 			return low + (high-low)*rank/float64(n)
@@ -65,13 +66,12 @@ func (t *Times) Quantile(q float64) float64 {
 	return low
 }
 
-// since returns what was timed after was.
-func (t *Times) since(was *Times) Times {
-	d := Times{Nanos: t.Nanos - was.Nanos}
-	for i := range d.N {
-		d.N[i] = t.N[i] - was.N[i]
+// between makes t what was timed after was, up to now.
+func (t *Times) between(was, now *Times) {
+	for i := range t.N {
+		t.N[i] = now.N[i] - was.N[i]
 	}
-	return d
+	t.Nanos = now.Nanos - was.Nanos
 }
 
 // atomicTimes are those of one reactor.
