@@ -166,6 +166,37 @@ func (t Transport) String() string {
 	return "auto"
 }
 
+// A LogFormat says what a line of the log looks like.
+type LogFormat uint8
+
+// The formats.
+const (
+	LogPlain LogFormat = iota // a sentence
+	LogText                   // key=value
+	LogJSON                   // an object
+)
+
+// String returns "plain", "text" or "json".
+func (f LogFormat) String() string { return logFormats[f] }
+
+var logFormats = [...]string{LogPlain: "plain", LogText: "text", LogJSON: "json"}
+
+// A LogLevel says how much an event matters.
+type LogLevel uint8
+
+// The levels, from the least.
+const (
+	LogDebug LogLevel = iota
+	LogInfo
+	LogWarning
+	LogError
+)
+
+// String returns "debug", "info", "warning" or "error".
+func (l LogLevel) String() string { return logLevels[l] }
+
+var logLevels = [...]string{LogDebug: "debug", LogInfo: "info", LogWarning: "warning", LogError: "error"}
+
 // Config is everything that can be configured. Slices are in the order given;
 // an empty string or slice means not configured. Paths are as written.
 type Config struct {
@@ -222,6 +253,9 @@ type Config struct {
 	Torrents        int   // most torrents; 0: no limit
 	PortsPerAddress int   // most peers of an address in a torrent; 0: no limit
 
+	LogFormat LogFormat
+	LogLevel  LogLevel // of what is logged at least
+
 	// Warnings are lines for the operator about what was accepted but does
 	// not do what it seems to say.
 	Warnings []string
@@ -251,7 +285,7 @@ func (c *Config) Where(value string, names ...string) string {
 func Default() Config {
 	return Config{
 		StatsPath: "stats", Page: true, User: "nobody", Sandbox: true, Interval: DefaultInterval,
-		RateBurst: 10, RatePrefix4: 24, RatePrefix6: 48, Memory: MemoryAuto,
+		RateBurst: 10, RatePrefix4: 24, RatePrefix6: 48, Memory: MemoryAuto, LogLevel: LogInfo,
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -312,6 +313,19 @@ var keys = []key{
 		},
 	},
 	{
+		name: "log.format", arg: "name", def: "plain", allowed: "plain, text or json",
+		doc: "What a line on stderr looks like: plain is a sentence for people, text is key=value, json is an object with the same keys." +
+			" Numbers and addresses have keys of their own then. Requests are never logged.",
+		sample: "plain",
+		set:    func(p *parser, v string) error { return oneOf(&p.cfg.LogFormat, v, logFormats[:]) },
+	},
+	{
+		name: "log.level", arg: "name", def: "info", allowed: "debug, info, warning or error",
+		doc:    "Log what matters so much or more.",
+		sample: "info",
+		set:    func(p *parser, v string) error { return oneOf(&p.cfg.LogLevel, v, logLevels[:]) },
+	},
+	{
 		name: "livesync.cluster.listen", arg: "ip[:port]", def: "none", allowed: allowedListen,
 		doc: docSync, sample: "192.0.2.1:9696", set: ignoreAddr,
 	},
@@ -355,6 +369,16 @@ func (p *parser) listenProxy(v string) error {
 		p.proxyAt = p.place
 	}
 	return p.listen(TCP, addr, true)
+}
+
+// oneOf stores which of names v is.
+func oneOf[T ~uint8](to *T, v string, names []string) error {
+	i := slices.Index(names, v)
+	if i < 0 {
+		return errors.New("no such name")
+	}
+	*to = T(i)
+	return nil
 }
 
 func transport(to *Transport, v string) error {

@@ -55,6 +55,8 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"limit.peers_per_torrent":    {good: []string{"0", "5000"}, bad: []string{"2147483648", "all"}},
 	"limit.torrents":             {good: []string{"0", "200"}, bad: []string{"-1", "1e6"}},
 	"limit.ports_per_address":    {good: []string{"0", "8"}, bad: []string{"65536", "none"}},
+	"log.format":                 {good: []string{"plain", "text", "json"}, bad: []string{"logfmt", "JSON"}},
+	"log.level":                  {good: []string{"debug", "info", "warning", "error"}, bad: []string{"warn", "3"}},
 	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"livesync.cluster.node_ip":   {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"batchsync.cluster.admin_ip": {good: []string{"192.0.2.1"}, bad: []string{"x"}},
@@ -132,7 +134,7 @@ func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
 		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstats.page off\nstate.interval 60\n" +
 		"tracker.interval.adaptive on\nlimit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n" +
-		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\n"
+		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\nlog.format text\nlog.level error\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state", "--replace"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)
