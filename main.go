@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"tracker/config"
 	"tracker/loop"
@@ -42,15 +44,19 @@ func main() {
 	stop, err := startProfile()
 	if err != nil {
 		logf("%v", err)
+		operator.flush()
 		os.Exit(config.ExitCode)
 	}
 	code := run(os.Args[1:])
 	stop()
+	operator.flush()
 	os.Exit(code)
 }
 
 // run is the whole program. It returns the exit code.
 func run(args []string) int {
+	signal.Ignore(syscall.SIGPIPE) // whoever reads our lines may go away
+	defer operator.flush()
 	if len(args) > 0 && args[0] == "hash" {
 		return hash(args[1:], os.Stdout)
 	}
@@ -66,6 +72,10 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, versionText())
 		return 0
 	}
+	if action == config.Check {
+		cfg.LogLevel = min(cfg.LogLevel, config.LogInfo) // what it says is the answer
+	}
+	operator.setUp(cfg)
 	for _, warning := range cfg.Warnings {
 		logf("%s", warning)
 	}
@@ -104,12 +114,11 @@ func exitCode(err error) int {
 func mistake(err error) int {
 	logf("%v", err)
 	if e, ok := errors.AsType[*config.Error](err); ok && e.Usage {
+		operator.flush()
 		fmt.Fprint(os.Stderr, config.Usage())
 	}
 	return config.ExitCode
 }
 
 // logf writes a line to the operator.
-func logf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "tracker: "+format+"\n", args...)
-}
+func logf(format string, args ...any) { operator.logf(info, "note", format, args...) }

@@ -18,14 +18,13 @@ type signals struct {
 }
 
 // catchSignals catches signals from now on; those that come before anybody
-// obeys them wait. PIPE does nothing: whoever reads our lines may go away.
+// obeys them wait.
 func catchSignals() *signals {
 	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1), make(chan os.Signal, 1)}
 	signal.Notify(s.end, syscall.SIGINT, syscall.SIGTERM)
 	signal.Notify(s.reread, syscall.SIGHUP)
 	signal.Notify(s.summary, syscall.SIGUSR1)
 	signal.Notify(s.snapshot, syscall.SIGUSR2)
-	signal.Ignore(syscall.SIGPIPE)
 	return s
 }
 

@@ -137,6 +137,7 @@ var wallClock = map[string]string{
 	"whitelist/fifo.go":      "a deadline of Go's poller, which is monotonic",
 	"whitelist/source.go":    "a file's time is wall time",
 	"whitelist/watch.go":     "a difference, for pauses",
+	"log.go":                 "lines of the log have wall time; the rest are differences",
 	"replace_giver.go":       "differences",
 	"replace_take.go":        "a difference",
 	"tracker.go":             "uptime, a difference",
