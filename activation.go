@@ -36,7 +36,7 @@ func activated() (fds []int) {
 	}
 	count, err := strconv.Atoi(strings.TrimSpace(n))
 	if err != nil || count < 0 || count > maxListenFDs {
-		logf("%s is %q, which is no number of sockets; listening on our own", listenFDs, n)
+		logf(warning, "activation", "%s is %q, which is no number of sockets; listening on our own", listenFDs, n)
 		return nil
 	}
 	for i := range count {

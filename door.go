@@ -61,7 +61,7 @@ func (d *door) open() {
 	}
 	var err error
 	if d.listener, err = handover.Listen(d.path); err != nil {
-		logf("socket %s: %v; this tracker cannot be replaced while it serves", d.path, err)
+		logf(warning, "replace", "socket %v: %v; this tracker cannot be replaced while it serves", d.path, err)
 	}
 }
 
@@ -88,7 +88,7 @@ func (t *tracker) watchDoor() {
 	go func() {
 		for {
 			peer, err := d.listener.Accept(d.owner, func(uid int) {
-				logf("user %d wants to replace this tracker, who is neither root nor user %d: refused", uid, d.owner)
+				logf(warning, "replace", "user %d wants to replace this tracker, who is neither root nor user %d: refused", uid, d.owner)
 			})
 			switch {
 			case errors.Is(err, net.ErrClosed):

@@ -23,7 +23,7 @@ func hash(files []string, w io.Writer) int {
 	for _, file := range files {
 		lines, err := whitelist.HashFile(file)
 		if err != nil {
-			logf("%v", err)
+			logf(failure, "hash", "%v", err)
 			code = config.ExitCode
 		}
 		for _, line := range lines {
@@ -31,7 +31,7 @@ func hash(files []string, w io.Writer) int {
 		}
 	}
 	if err := out.Flush(); err != nil {
-		logf("%v", err)
+		logf(failure, "hash", "%v", err)
 		return config.ExitCode
 	}
 	return code

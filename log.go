@@ -8,6 +8,7 @@ import (
 
 	"tracker/config"
 	"tracker/loop"
+	"tracker/whitelist"
 )
 
 // The log is for the operator: a line on stderr for each event that matters, and
@@ -86,8 +87,21 @@ func (l *logger) setUp(cfg *config.Config) {
 	l.format, l.least, l.journal = cfg.LogFormat, level(cfg.LogLevel), isJournal(2)
 }
 
-// logf tells of an event: its name in a word, and a sentence. What is a [fact]
-// among args has a key of its own where lines have keys.
+// logf tells the operator of an event: its name in a word, and a sentence. What
+// is a [fact] among args has a key of its own where lines have keys.
+func logf(l level, event, format string, args ...any) {
+	operator.logf(l, event, format, args...)
+}
+
+// logList tells the operator of a list.
+func logList(n whitelist.Note) {
+	at := info
+	if n.Trouble {
+		at = warning
+	}
+	operator.say(at, "list", n.Format, n.String(), as("list", n.List), as("path", n.Path))
+}
+
 func (l *logger) logf(at level, event, format string, args ...any) {
 	l.say(at, event, format, fmt.Sprintf(format, args...), factsOf(args)...)
 }

@@ -251,6 +251,51 @@ func freePort(t *testing.T) string {
 	return fmt.Sprint(at.(*syscall.SockaddrInet4).Port)
 }
 
+// TestLogConfigured starts trackers that log for machines, in the sandbox.
+func TestLogConfigured(t *testing.T) {
+	conf := confFile(t, "listen.tcp 127.0.0.1:0", "log.format json")
+	p := startTracker(t, "-f", conf)
+	var e struct {
+		Level, Event, Msg, Network, Address string
+		Torrents                            *int
+		UptimeSeconds                       *float64 `json:"uptime_seconds"`
+	}
+	next := func(event string) {
+		t.Helper()
+		for e.Event = ""; e.Event != event; {
+			line, err := p.lines.ReadBytes('\n')
+			if err == nil {
+				err = json.Unmarshal(line, &e)
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+		}
+	}
+	next("listen")
+	if e.Msg != "listening on tcp "+e.Address || e.Network != "tcp" || e.Level != "info" {
+		t.Errorf("%+v", e)
+	}
+	announces(t, e.Address, 'a')
+	p.signal(syscall.SIGUSR1)
+	next("summary")
+	if e.Torrents == nil || *e.Torrents != 1 || e.UptimeSeconds == nil {
+		t.Errorf("%+v", e)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+
+	p = startTracker(t, "-f", confFile(t, "listen.tcp 127.0.0.1:0", "log.format text", "log.level warning"), "-l", "missing")
+	line, err := p.lines.ReadString('\n')
+	_, rest, _ := strings.Cut(line, " ")
+	if err != nil || rest != "level=warning event=state msg=\"state file missing: no such file or directory; serving without what it may hold\""+
+		" path=missing error=\"no such file or directory\"\n" {
+		t.Errorf("%q, %v", line, err)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+}
+
 // TestLogJournal checks whether a descriptor is known to be the journal's.
 func TestLogJournal(t *testing.T) {
 	r, w, err := os.Pipe()

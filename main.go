@@ -43,7 +43,7 @@ func main() {
 	}
 	stop, err := startProfile()
 	if err != nil {
-		logf("%v", err)
+		logf(failure, "profile", "%v", err)
 		operator.flush()
 		os.Exit(config.ExitCode)
 	}
@@ -77,19 +77,19 @@ func run(args []string) int {
 	}
 	operator.setUp(cfg)
 	for _, warning := range cfg.Warnings {
-		logf("%s", warning)
+		logf(loop.Warning, "config", "%s", warning)
 	}
 	t := &tracker{cfg: cfg}
 	if action == config.Check {
 		if err := t.check(); err != nil {
-			logf("%v", err)
+			logf(failure, "start", "%v", err)
 			return config.ExitCode
 		}
-		logf("OK")
+		logf(info, "check", "OK")
 		return 0
 	}
 	if err := t.serve(); err != nil {
-		logf("%v", err)
+		logf(failure, "start", "%v", err)
 		return exitCode(err)
 	}
 	return 0
@@ -112,13 +112,10 @@ func exitCode(err error) int {
 // mistake tells the operator what is wrong with the configuration, and returns
 // the exit code for that.
 func mistake(err error) int {
-	logf("%v", err)
+	logf(failure, "config", "%v", err)
 	if e, ok := errors.AsType[*config.Error](err); ok && e.Usage {
 		operator.flush()
 		fmt.Fprint(os.Stderr, config.Usage())
 	}
 	return config.ExitCode
 }
-
-// logf writes a line to the operator.
-func logf(format string, args ...any) { operator.logf(info, "note", format, args...) }

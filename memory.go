@@ -111,12 +111,12 @@ func size(n int64) string {
 // begin tells the operator of the ceiling, and the store what it may have.
 func (c *ceiling) begin() {
 	if c.limit == 0 {
-		logf("memory: no limit")
+		logf(info, "memory", "memory: no limit")
 		return
 	}
-	logf("memory: at most %s (%s)", size(c.limit), c.from)
+	logf(info, "memory", "memory: at most %v (%v)", bytesAs("limit_bytes", c.limit), as("from", c.from))
 	if room := c.look(); room < c.limit/8 {
-		logf("memory: the program alone takes %s, which leaves %s for peers; raise limit.memory", size(c.rest), size(max(room, 0)))
+		logf(warning, "memory", "memory: the program alone takes %v, which leaves %v for peers; raise limit.memory", bytesAs("program_bytes", c.rest), bytesAs("peers_bytes", max(room, 0)))
 	}
 }
 

@@ -29,7 +29,7 @@ func startProfile() (stop func(), err error) {
 	return func() {
 		pprof.StopCPUProfile()
 		if err := f.Close(); err != nil {
-			logf("%s: %v", profileKey, err)
+			logf(warning, "profile", "%s: %v", profileKey, err)
 		}
 	}, nil
 }

@@ -38,7 +38,7 @@ func (d *door) goOn(peer *handover.Peer, err error) {
 		d.busy.Store(false)
 	}
 	if !errors.Is(err, errNothing) {
-		logf("not replaced: %v; serving on", said(err))
+		logf(warning, "replace", "not replaced: %v; serving on", as("error", said(err)))
 	}
 	if !knows {
 		sayNo(peer, err, 0)
@@ -111,7 +111,7 @@ func (t *tracker) yield(peer *handover.Peer) error {
 	t.server.Pause()
 	err := t.giveAll(peer)
 	if err == nil {
-		logf("replaced by another process, to which everything was given in %v", time.Since(began).Round(time.Millisecond))
+		logf(info, "replace", "replaced by another process, to which everything was given in %v", as("seconds", time.Since(began).Round(time.Millisecond)))
 		close(d.replaced)
 		return nil
 	}

@@ -42,7 +42,7 @@ func (t *tracker) meet() error {
 	}
 	peer, err := handover.Dial(d.path)
 	if errors.Is(err, handover.ErrNobody) {
-		logf("socket %s: %v, so nobody is replaced", d.path, err)
+		logf(info, "replace", "socket %v: %v, so nobody is replaced", d.path, err)
 		return nil
 	}
 	if err == nil {

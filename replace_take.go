@@ -50,7 +50,7 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 		if h.memory >= 0 {
 			syscall.Close(h.memory) // or what nobody can read would stay
 		}
-		logf("process %d has ended before it gave everything; serving without what it knew", h.welcome.pid)
+		logf(warning, "replace", "process %d has ended before it gave everything; serving without what it knew", h.welcome.pid)
 		to.Conns = got.Conns
 		if t.loadSnapshot(&to.IDs); got.IDs != (loop.ConnIDs{}) {
 			to.IDs = got.IDs
@@ -61,8 +61,8 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 	*to = *got
 	t.spareSnapshot(&to.IDs)
 	torrents, seeders, leechers := t.store.Totals()
-	logf("process %d is replaced: %d peers in %d torrents and %d connections taken over in %v",
-		h.welcome.pid, seeders+leechers, torrents, len(got.Conns), time.Since(began).Round(time.Millisecond))
+	logf(info, "replace", "process %v is replaced: %v peers in %v torrents and %v connections taken over in %v",
+		as("pid", h.welcome.pid), as("peers", seeders+leechers), as("torrents", torrents), as("connections", len(got.Conns)), as("seconds", time.Since(began).Round(time.Millisecond)))
 	return nil
 }
 
@@ -185,7 +185,7 @@ func (p *snapshotPipe) Write(b []byte) (int, error) {
 				totals, err = p.to.LoadSnapshot(from, loop.Minute(), 0, func(*proto.Infohash) bool { return true })
 			}
 			if totals.Refused > 0 {
-				logf("%d peers are not taken over, for want of memory or beyond a limit", totals.Refused)
+				logf(warning, "replace", "%v peers are not taken over, for want of memory or beyond a limit", as("peers", totals.Refused))
 			}
 			r.CloseWithError(err)
 			p.done <- err

@@ -47,7 +47,7 @@ func (t *tracker) loadSnapshot(ids *loop.ConnIDs) {
 	}
 	f, from, err := s.read()
 	if errors.Is(err, fs.ErrNotExist) {
-		logf("snapshot %s: there is none yet", s.path)
+		logf(info, "snapshot", "snapshot %v: there is none yet", as("path", s.path))
 		return
 	}
 	if err == nil {
@@ -55,7 +55,7 @@ func (t *tracker) loadSnapshot(ids *loop.ConnIDs) {
 		err = t.restore(from, ids)
 	}
 	if err != nil {
-		logf("snapshot %s: %v; %s; serving without it", s.path, cause(err), s.setAside(err))
+		logf(warning, "snapshot", "snapshot %v: %v; %s; serving without it", as("path", s.path), as("error", cause(err)), s.setAside(err))
 	}
 }
 
@@ -82,7 +82,7 @@ func (t *tracker) spareSnapshot(ids *loop.ConnIDs) {
 		}
 	}
 	if err != nil {
-		logf("snapshot %s: %v; %s; nothing of it is loaded", s.path, cause(err), s.setAside(err))
+		logf(warning, "snapshot", "snapshot %v: %v; %s; nothing of it is loaded", as("path", s.path), as("error", cause(err)), s.setAside(err))
 	}
 }
 
@@ -93,7 +93,7 @@ func (t *tracker) openState() {
 		return
 	}
 	if err := s.open(); err != nil {
-		logf("snapshot %s: its folder cannot be written to: %v; NOTHING OUTLIVES A RESTART until user %d may create files there",
+		logf(warning, "snapshot", "snapshot %s: its folder cannot be written to: %v; NOTHING OUTLIVES A RESTART until user %d may create files there",
 			s.path, cause(err), os.Getuid())
 	}
 }
@@ -120,9 +120,9 @@ func (t *tracker) restore(from *store.Snapshot, ids *loop.ConnIDs) error {
 		age = "of unknown age, because the clock is not set, and taken for new"
 	}
 	torrents, seeders, leechers := t.store.Totals()
-	logf("snapshot %s: %s; %d of its %d peers loaded, in %d torrents", t.state.path, age, seeders+leechers, totals.Peers, torrents)
+	logf(info, "snapshot", "snapshot %v: %s; %v of its %d peers loaded, in %v torrents", as("path", t.state.path), age, as("peers", seeders+leechers), totals.Peers, as("torrents", torrents))
 	if totals.Refused > 0 {
-		logf("snapshot %s: %d peers left out, for want of memory or beyond a limit", t.state.path, totals.Refused)
+		logf(warning, "snapshot", "snapshot %v: %v peers left out, for want of memory or beyond a limit", as("path", t.state.path), as("peers", totals.Refused))
 	}
 	return nil
 }

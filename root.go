@@ -161,9 +161,9 @@ func (c *cell) enter() error {
 	if err := proof.check(c.user); err != nil {
 		return &cellError{fmt.Sprintf("root was not given up: %v", err)}
 	}
-	logf("root given up: user %s, root directory %s", c.user.name, dir)
+	logf(info, "root", "root given up: user %v, root directory %v", as("user", c.user.name), as("directory", dir))
 	if _, err := os.Stat("/."); errors.Is(err, os.ErrPermission) && c.reads() {
-		logf("user %s may not search %s: no list or state file in it can be read", c.user.name, dir)
+		logf(warning, "root", "user %s may not search %s: no list or state file in it can be read", c.user.name, dir)
 	}
 	return nil
 }

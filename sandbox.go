@@ -13,16 +13,16 @@ type needs struct {
 // not to serve: then the cell is all there is.
 func (t *tracker) confine() {
 	if !t.cfg.Sandbox {
-		logf("sandbox: off, as configured")
+		logf(info, "sandbox", "sandbox: off, as configured")
 		return
 	}
 	n := needs{fifos: t.cfg.FIFOAdd+t.cfg.FIFODelete != "", writes: t.state.path != ""}
 	calls, err := enterSandbox(n)
 	if err != nil {
-		logf("sandbox: none: %v; serving on without", err)
+		logf(warning, "sandbox", "sandbox: none: %v; serving on without", err)
 		return
 	}
-	logf("sandbox: seccomp, %d system calls left on every thread; %s", calls, n)
+	logf(info, "sandbox", "sandbox: seccomp, %v system calls left on every thread; %s", as("calls", calls), n)
 }
 
 // String says what may be done to files.

@@ -61,9 +61,10 @@ func (t *tracker) logSummary() {
 	if t.state.path != "" {
 		snapshots = fmt.Sprintf("; %d snapshots, %d failed", c.Sum(stats.Snapshots), c.Sum(stats.SnapshotErrors))
 	}
-	logf("%d torrents, %d seeders, %d leechers; up %v; %d announces, %d TCP connections, %d UDP connects%s%s%s",
-		torrents, seeders, leechers, time.Since(t.began).Round(time.Second),
-		c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces), c.Sum(stats.TCPAccepts), c.Sum(stats.UDPConnects), snapshots, refusalSummary(&c), floodSummary(&c))
+	logf(info, "summary", "%v torrents, %v seeders, %v leechers; up %v; %v announces, %v TCP connections, %v UDP connects%s%s%s",
+		as("torrents", torrents), as("seeders", seeders), as("leechers", leechers), as("uptime_seconds", time.Since(t.began).Round(time.Second)),
+		as("announces", c.Sum(stats.HTTPAnnounces)+c.Sum(stats.UDPAnnounces)), as("tcp_connections", c.Sum(stats.TCPAccepts)),
+		as("udp_connects", c.Sum(stats.UDPConnects)), snapshots, refusalSummary(&c), floodSummary(&c))
 }
 
 // refusalSummary returns how many peers were not stored and why, or "" if all

@@ -68,7 +68,7 @@ func (s *stateFile) open() (err error) {
 	case err == nil:
 		s.outside.Close() // nothing was done with it
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
-		logf("snapshot %s: its folder is not in here, so the one outside of the chroot is used", s.path)
+		logf(info, "snapshot", "snapshot %v: its folder is not in here, so the one outside of the chroot is used", as("path", s.path))
 		s.folder, err = s.outside, nil
 	}
 	if err != nil {
@@ -122,7 +122,7 @@ func (t *tracker) endSnapshots() {
 // askSnapshot has a snapshot written soon.
 func (t *tracker) askSnapshot() {
 	if t.state.path == "" {
-		logf("no snapshot: there is no state.file to write it to")
+		logf(warning, "snapshot", "no snapshot: there is no state.file to write it to")
 		return
 	}
 	select {
@@ -146,12 +146,12 @@ func (t *tracker) saveSnapshot(tell bool) {
 		t.server.Count(stats.SnapshotErrors)
 		if said := cause(err).Error(); said != s.said || tell {
 			s.said = said
-			logf("snapshot %s: %s; nothing is written, and what there was is kept", s.path, said)
+			logf(warning, "snapshot", "snapshot %v: %v; nothing is written, and what there was is kept", as("path", s.path), as("error", said))
 		}
 	default:
 		t.server.Count(stats.Snapshots)
 		if tell || s.said != "" {
-			logf("snapshot %s: %d peers written in %v", s.path, totals.Peers, time.Since(began).Round(time.Millisecond))
+			logf(info, "snapshot", "snapshot %v: %v peers written in %v", as("path", s.path), as("peers", totals.Peers), as("seconds", time.Since(began).Round(time.Millisecond)))
 		}
 		s.said = ""
 	}

@@ -49,7 +49,7 @@ func (s *countsFile) open() (*os.File, error) {
 	_, err := os.Stat(s.path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		if f, err := s.outside.Open(filepath.Base(s.path)); err == nil {
-			logf("state file %s: not in here, so the one outside of the chroot is used", s.path)
+			logf(info, "state", "state file %v: not in here, so the one outside of the chroot is used", as("path", s.path))
 			return f, nil
 		}
 	}
@@ -69,10 +69,10 @@ func (t *tracker) loadState() {
 		var r loadReport
 		r, err = loadTorrents(f, t.load)
 		known, _, _ := t.store.Totals()
-		logf("state file %s: %d torrents, %d of them recent enough to load%v", t.counts.path, r.torrents, known, r)
+		logf(info, "state", "state file %v: %d torrents, %v of them recent enough to load%v", as("path", t.counts.path), r.torrents, as("torrents", known), r)
 	}
 	if err != nil {
-		logf("state file %s: %v; serving without what it may hold", t.counts.path, cause(err))
+		logf(warning, "state", "state file %v: %v; serving without what it may hold", as("path", t.counts.path), as("error", cause(err)))
 	}
 }
 

@@ -104,7 +104,7 @@ func (t *tracker) prepare() (err error) {
 		Black:      t.cfg.Blacklist,
 		FIFOAdd:    t.cfg.FIFOAdd,
 		FIFODelete: t.cfg.FIFODelete,
-		Log:        func(line string) { logf("%s", line) },
+		Log:        logList,
 	}
 	t.counts = &countsFile{path: t.cfg.StateLoad}
 	t.state = newStateFile(t.cfg.StateFile)

@@ -71,7 +71,7 @@ func serveAsChild(files unix.Rlimit, torrents int) int {
 		Listen:      []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0")},
 		TCPReactors: 2,
 		Store:       st,
-		Logf:        func(format string, args ...any) { fmt.Printf(format+"\n", args...) },
+		Logf:        func(_ Level, _, format string, args ...any) { fmt.Printf(format+"\n", args...) },
 	})
 	if err != nil {
 		fmt.Println(err)

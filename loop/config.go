@@ -67,8 +67,7 @@ type Config struct {
 	// earlier process had into h, which has connection ids that nobody has
 	// seen. An error ends Run.
 	Ready func(h *Heritage) error
-	// Logf is told what the operator should see, a line without its end.
-	Logf func(format string, args ...any)
+	Logf  Logf // nil: nobody is told
 	// Now is a monotonic clock; nil: that of the machine since it started.
 	Now func() time.Duration
 	// Wall is the wall clock; nil: that of the machine. Only statistics need
@@ -142,7 +141,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.ReceiveBuffer = defaultReceiveBuffer
 	}
 	if cfg.Logf == nil {
-		cfg.Logf = func(string, ...any) {}
+		cfg.Logf = func(Level, string, string, ...any) {}
 	}
 	if cfg.Now == nil {
 		cfg.Now = bootTime

@@ -33,7 +33,7 @@ func serveTest(t testing.TB, cfg Config) *Server {
 		cfg.Store = store.New(store.Options{})
 	}
 	if cfg.Logf == nil {
-		cfg.Logf = func(format string, args ...any) {
+		cfg.Logf = func(_ Level, _, format string, args ...any) {
 			if line := fmt.Sprintf(format, args...); !strings.HasPrefix(line, "listening on ") && !strings.HasPrefix(line, "UDP answers may") {
 				t.Errorf("said: %s", line)
 			}
@@ -237,7 +237,7 @@ func TestStop(t *testing.T) {
 func TestTransportsSay(t *testing.T) {
 	said := func(tr Transport, to string) bool {
 		var all string
-		serveTest(t, Config{UDP: tr, Listen: []Addr{addr(to)}, Logf: func(format string, args ...any) {
+		serveTest(t, Config{UDP: tr, Listen: []Addr{addr(to)}, Logf: func(_ Level, _, format string, args ...any) {
 			all += fmt.Sprintf(format, args...) + "\n"
 		}}).Stop()
 		return strings.Contains(all, "another address")

@@ -38,7 +38,7 @@ type engine struct {
 
 	sockets  []place
 	barrier  *barrier
-	logf     func(format string, args ...any)
+	logf     Logf
 	restarts func() // counts one
 
 	brake brake
@@ -110,7 +110,7 @@ func (e *engine) run(handler gnet.EventHandler) {
 			err = errors.New("gnet gave up")
 		}
 		e.restarts()
-		e.logf("event loop ended: %v; starting it again in %v", err, pause)
+		e.logf(Error, "loop", "event loop ended: %v; starting it again in %v", err, pause)
 		select {
 		case <-e.barrier.closed:
 			return
@@ -299,11 +299,11 @@ func (p *place) adopt() error {
 
 // A logger passes on what gnet has to say if it is an error.
 type logger struct {
-	logf func(format string, args ...any)
+	logf Logf
 }
 
 func (logger) Debugf(string, ...any)               {}
 func (logger) Infof(string, ...any)                {}
 func (logger) Warnf(string, ...any)                {}
-func (l logger) Errorf(format string, args ...any) { l.logf("gnet: "+format, args...) }
-func (l logger) Fatalf(format string, args ...any) { l.logf("gnet: "+format, args...) }
+func (l logger) Errorf(format string, args ...any) { l.logf(Error, "gnet", "gnet: "+format, args...) }
+func (l logger) Fatalf(format string, args ...any) { l.logf(Error, "gnet", "gnet: "+format, args...) }

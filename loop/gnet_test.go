@@ -17,7 +17,7 @@ import (
 // again, and that clients who come meanwhile wait for it.
 func TestEngineRestarts(t *testing.T) {
 	said := make(chan string, 10)
-	s := serveTest(t, Config{TCPReactors: 1, UDPReactors: 1, UDP: TransportGnet, TCP: TransportGnet, Logf: func(format string, args ...any) {
+	s := serveTest(t, Config{TCPReactors: 1, UDPReactors: 1, UDP: TransportGnet, TCP: TransportGnet, Logf: func(_ Level, _, format string, args ...any) {
 		if line := fmt.Sprintf(format, args...); strings.HasPrefix(line, "event loop ended") {
 			said <- line
 		}
@@ -47,7 +47,7 @@ func TestEngineRestarts(t *testing.T) {
 // TestStopRestarting stops a server while an engine of it is being started
 // again, at many moments.
 func TestStopRestarting(t *testing.T) {
-	quiet := func(string, ...any) {} // it will say that it starts again
+	quiet := func(Level, string, string, ...any) {} // it will say that it starts again
 	for i := range 20 {
 		s := serveTest(t, Config{TCPReactors: 1, TCP: TransportGnet, Listen: []Addr{addr("tcp 127.0.0.1:0")}, Logf: quiet})
 		s.tcp[0].stop()

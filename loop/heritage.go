@@ -140,7 +140,7 @@ func (s *Server) inheritFrom(h *Heritage) {
 		}
 	}
 	if closed > 0 {
-		s.cfg.Logf("%d connections closed: gnet cannot go on with those of another process", closed)
+		s.cfg.Logf(Warning, "replace", "%d connections closed: gnet cannot go on with those of another process", closed)
 	}
 }
 

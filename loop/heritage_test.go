@@ -240,7 +240,7 @@ func TestSuccessorElsewhere(t *testing.T) {
 	var said []string
 	next := succeed(t, s, Config{
 		Listen: []Addr{addr("udp 127.0.0.1:0"), addr("tcp 127.0.0.2:0")},
-		Logf:   func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) },
+		Logf:   func(_ Level, _, format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) },
 	})
 	if got := next.Addrs(); got[0] != stays || got[1].AddrPort.Port() == 0 {
 		t.Errorf("it listens on %v, before on %v", got, stays)

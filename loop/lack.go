@@ -16,16 +16,16 @@ type lack struct {
 const lackPause = time.Minute
 
 // feel notes that accepting failed, at now, and tells of it.
-func (l *lack) feel(now int64, err error, logf func(format string, args ...any)) {
+func (l *lack) feel(now int64, err error, logf Logf) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.times++; now < l.next {
 		return
 	}
 	if l.next == 0 {
-		logf("accept: %v; idle connections are closed for those that come, which wait until there is room", err)
+		logf(Warning, "accept", "accept: %v; idle connections are closed for those that come, which wait until there is room", err)
 	} else {
-		logf("accept: %v; %d times since this was last said", err, l.times)
+		logf(Warning, "accept", "accept: %v; %d times since this was last said", err, l.times)
 	}
 	l.next, l.times = now+lackPause.Milliseconds(), 0
 }

@@ -57,6 +57,11 @@ func (b binding) String() string {
 	return text
 }
 
+// Facts are keys and values for a [Logf].
+func (b binding) Facts() []any {
+	return []any{"network", b.addr.Network, "address", b.addr.AddrPort}
+}
+
 // wildcard reports whether b receives what is sent to any address of the
 // machine.
 func (b binding) wildcard() bool { return b.addr.AddrPort.Addr().IsUnspecified() }

@@ -190,7 +190,7 @@ func (s *Server) start() error {
 	}
 	reactors := s.cfg.census()
 	if reactors.fit(files, addrs(bindings)); reactors != s.cfg.census() {
-		s.cfg.Logf("a file limit of %d has room for %d TCP and %d UDP reactors only", files, reactors.tcp, reactors.udp)
+		s.cfg.Logf(Warning, "limit", "a file limit of %d has room for %d TCP and %d UDP reactors only", files, reactors.tcp, reactors.udp)
 		s.cfg.TCPReactors, s.cfg.UDPReactors = reactors.tcp, reactors.udp
 	}
 	if s.listeners, err = openAll(bindings, reactors, shares); err != nil {
@@ -215,7 +215,7 @@ func (s *Server) start() error {
 		return err
 	}
 	if limit < s.cfg.MaxConns {
-		s.cfg.Logf("the file limit has room for %d connections, not %d", limit, s.cfg.MaxConns)
+		s.cfg.Logf(Warning, "limit", "the file limit has room for %d connections, not %d", limit, s.cfg.MaxConns)
 	}
 	s.quota.limit = int64(limit)
 	if s.cfg.Ready != nil {
@@ -251,7 +251,7 @@ func (s *Server) planSockets() ([]binding, [][]inherited, error) {
 	}
 	shares, left := divide(bindings, have)
 	for _, b := range planOf(left) {
-		s.cfg.Logf("a socket of %v was handed to us, which is not in the configuration: not used", b)
+		s.cfg.Logf(Warning, "listen", "a socket of %v was handed to us, which is not in the configuration: not used", b)
 	}
 	for _, h := range left {
 		unix.Close(h.fd)
@@ -295,11 +295,11 @@ func (s *Server) openLedger() {
 func (s *Server) sayWhere() {
 	gnetUDP := false
 	for _, l := range s.listeners {
-		s.cfg.Logf("listening on %v", l)
+		s.cfg.Logf(Info, "listen", "listening on %v", l)
 		gnetUDP = gnetUDP || l.addr.Network == "udp" && l.wildcard() && s.cfg.UDP == TransportGnet
 	}
 	if gnetUDP {
-		s.cfg.Logf("UDP answers may leave from another address than was asked, if this machine has several")
+		s.cfg.Logf(Warning, "listen", "UDP answers may leave from another address than was asked, if this machine has several")
 	}
 }
 

@@ -22,7 +22,7 @@ func TestHistoryGrows(t *testing.T) {
 		Listen:    []Addr{addr("tcp 127.0.0.1:0")},
 		IdleLimit: 50 * time.Millisecond, // and so the clock is looked at every 10 ms
 		Now:       func() time.Duration { return time.Duration(late.Load()) + bootTime() },
-		Logf:      func(string, ...any) {},
+		Logf:      func(Level, string, string, ...any) {},
 	})
 	to := s.Addrs()[0].AddrPort.String()
 	ask := func(span string) (last []*float64, sum float64) {

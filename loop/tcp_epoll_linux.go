@@ -30,7 +30,7 @@ const hasEpoll = true
 type epollReactor struct {
 	*tcpReactor
 	barrier *barrier
-	logf    func(format string, args ...any)
+	logf    Logf
 
 	epoll  *epoll
 	shared atomic.Pointer[epoll] // the same for those who wake us; nil until run has it
@@ -47,7 +47,7 @@ type epollReactor struct {
 	in     []byte        // what was read
 }
 
-func newEpollReactor(t *tcpReactor, b *barrier, logf func(format string, args ...any)) tcpTransport {
+func newEpollReactor(t *tcpReactor, b *barrier, logf Logf) tcpTransport {
 	r := &epollReactor{tcpReactor: t, barrier: b, logf: logf, brake: newBrake(), in: make([]byte, readBuffer)}
 	t.hangUp = func(c *conn) { r.close(c.link.(*epollLink)) }
 	t.wake = r.ring

@@ -21,8 +21,8 @@ import (
 
 // listenForLack returns a function for Config.Logf that counts what is said of
 // failures to accept.
-func listenForLack(t *testing.T, said *atomic.Int32) func(format string, args ...any) {
-	return func(format string, args ...any) {
+func listenForLack(t *testing.T, said *atomic.Int32) Logf {
+	return func(_ Level, _, format string, args ...any) {
 		if line := fmt.Sprintf(format, args...); strings.HasPrefix(line, "accept: ") {
 			said.Add(1)
 			t.Log(line)
@@ -169,7 +169,7 @@ func TestLackMakesRoom(t *testing.T) {
 func TestLack(t *testing.T) {
 	var l lack
 	var said []string
-	logf := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	logf := func(_ Level, _, format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 	for now := range int64(100_000) {
 		l.feel(now, unix.EMFILE, logf)
 	}

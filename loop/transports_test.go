@@ -21,7 +21,7 @@ func TestQueueIsServed(t *testing.T) {
 			Store:  store.New(store.Options{}),
 			UDP:    tr,
 			TCP:    tr,
-			Logf:   func(string, ...any) {},
+			Logf:   func(Level, string, string, ...any) {},
 		}.withDefaults()}
 		var tcp, udp []net.Conn
 		s.cfg.Ready = func(*Heritage) error {
@@ -72,7 +72,7 @@ func TestReadyFails(t *testing.T) {
 			UDP:    tr,
 			TCP:    tr,
 			Ready:  func(*Heritage) error { return want },
-			Logf:   func(format string, args ...any) { t.Errorf("said: "+format, args...) },
+			Logf:   func(_ Level, _, format string, args ...any) { t.Errorf("said: "+format, args...) },
 		})
 		if err != want {
 			t.Errorf("got %v, want %v", err, want)

@@ -3,6 +3,7 @@ package whitelist
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -42,14 +43,16 @@ func (l *Lists) makeFIFO(path string, m mark) {
 	}
 	f := &fifo{path: path, mark: m}
 	if err := f.make(); err != nil {
-		l.say(f, "disabled: "+cause(err).Error())
+		l.say(f, "disabled: %v", cause(err))
 		return
 	}
 	l.fifos = append(l.fifos, f)
 }
 
-// say tells the log about f. The caller holds the lock, or is alone.
-func (l *Lists) say(f *fifo, line string) { l.log("FIFO " + f.path + ": " + line) }
+// say tells the log of what is wrong with f. The caller holds the lock, or is alone.
+func (l *Lists) say(f *fifo, format string, args ...any) {
+	l.log(Note{"FIFO", f.path, true, format, fmt.Sprintf(format, args...)})
+}
 
 // make makes the FIFO, if it is missing.
 func (f *fifo) make() error {
@@ -73,7 +76,7 @@ func (l *Lists) follow(ctx context.Context, f *fifo) {
 	if err != nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.say(f, "disabled: "+cause(err).Error())
+		l.say(f, "disabled: %v", cause(err))
 		return
 	}
 	stop := context.AfterFunc(ctx, func() { file.Close() }) // ends the Read below
@@ -125,14 +128,14 @@ func (l *Lists) obey(f *fifo, data []byte, err error) {
 		f.lines.drop()
 	}
 	if broken.Lines > 0 {
-		l.say(f, broken.String())
+		l.say(f, "%v", broken)
 	}
 	if full > 0 {
 		l.say(f, "full; nothing more is taken before the next reload")
 	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, io.EOF) &&
 		!errors.Is(err, os.ErrClosed) && !tryAgain(err) {
-		l.say(f, "disabled: "+cause(err).Error())
+		l.say(f, "disabled: %v", cause(err))
 	}
 }
 

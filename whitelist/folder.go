@@ -72,7 +72,7 @@ func (s *source) readFolder(which reread) (changed bool, err error) {
 	}
 	s.info, s.files = nil, c.files
 	if c.broken > 0 {
-		s.say("%d broken files left out, among them %s", c.broken, c.why)
+		s.warn("%d broken files left out, among them %s", c.broken, c.why)
 	}
 	return s.take(c.files.set(), which), nil
 }

@@ -15,7 +15,7 @@ type source struct {
 	list    string // "whitelist" or "blacklist", for messages
 	path    string // as configured
 	outside outside
-	log     func(line string)
+	log     func(Note)
 
 	set    *Set
 	loaded bool        // set comes from the source, though perhaps not lately
@@ -114,7 +114,7 @@ func (o *Options) closeUnused(sources []*source) {
 // missing there and exists outside, it is used from outside for good. That is
 // also so if it cannot even be looked for inside, as when somebody's home, where
 // others may not search, is where a crontab starts us.
-func newSource(list, path string, out outside, log func(string)) *source {
+func newSource(list, path string, out outside, log func(Note)) *source {
 	s := &source{list: list, path: path, log: log}
 	if out.root == nil {
 		return s
@@ -126,7 +126,7 @@ func newSource(list, path string, out outside, log func(string)) *source {
 		s.outside = out
 		s.say("not in here, so the one outside of the chroot is used")
 		if out.frozen {
-			s.say("a link leads out of its folder: it was followed now, and will not be again")
+			s.warn("a link leads out of its folder: it was followed now, and will not be again")
 		}
 	}
 	return s
@@ -137,7 +137,12 @@ func (s *source) trouble() error { return &SourceError{s.list, s.path, s.said} }
 
 // say tells the log about s.
 func (s *source) say(format string, args ...any) {
-	s.log(s.list + " " + s.path + ": " + fmt.Sprintf(format, args...))
+	s.log(Note{s.list, s.path, false, format, fmt.Sprintf(format, args...)})
+}
+
+// warn tells the log of what is wrong with s.
+func (s *source) warn(format string, args ...any) {
+	s.log(Note{s.list, s.path, true, format, fmt.Sprintf(format, args...)})
 }
 
 // stat returns what is known of the source, or of the file name in its folder.
@@ -200,9 +205,9 @@ func (s *source) complain(err error, which reread) {
 	s.said = said
 	switch {
 	case s.loaded:
-		s.say("%s; the %d torrents it listed before still count", said, s.set.Len())
+		s.warn("%s; the %d torrents it listed before still count", said, s.set.Len())
 	case s.list == "whitelist":
-		s.say("%s; NOTHING IS ALLOWED by it until it can be read", said)
+		s.warn("%s; NOTHING IS ALLOWED by it until it can be read", said)
 	}
 }
 
@@ -232,7 +237,7 @@ func (s *source) readFile(which reread) (changed bool, err error) {
 		s.info = nil
 	}
 	if changed = s.take(set, which); changed && broken.Lines > 0 {
-		s.say("%v", broken)
+		s.warn("%v", broken)
 	}
 	return changed, nil
 }

@@ -17,7 +17,7 @@ const eventually = 30 * time.Second
 func (b *bench) watching(o Options) (*Lists, <-chan string) {
 	b.Helper()
 	said := make(chan string, 1000)
-	o.Log = func(line string) { said <- line }
+	o.Log = func(n Note) { said <- n.String() }
 	l, err := Open(&o)
 	if err != nil {
 		b.Fatal(err)

@@ -62,12 +62,24 @@ type Options struct {
 	// Paths of the FIFOs, "" for none. Both are made if they are missing. They
 	// need a list to correct.
 	FIFOAdd, FIFODelete string
-	// Log is told, a line at a time and without LF, whatever the operator should
-	// know. Calls do not overlap. It must not call back into the Lists. May be nil.
-	Log func(line string)
+	// Log is told whatever the operator should know. Calls do not overlap. It must
+	// not call back into the Lists. May be nil.
+	Log func(Note)
 
 	outside map[string]outside // see KeepOutside
 }
+
+// A Note is something the operator should know of a list or a FIFO.
+type Note struct {
+	List    string // "whitelist", "blacklist" or "FIFO"
+	Path    string // as configured
+	Trouble bool   // the list is not what it was meant to be
+	Format  string // what kind of note it is: Text without numbers
+	Text    string // of any length, with words from the list in it
+}
+
+// String returns the note as a line without LF.
+func (n Note) String() string { return n.List + " " + n.Path + ": " + n.Text }
 
 // Lists are the whitelist and the blacklist of a tracker. Any number of
 // goroutines may use them. A nil *Lists allows everything.
@@ -78,8 +90,8 @@ type Lists struct {
 	white, black []*source
 	marks        *overlay // what the FIFOs said; corrects black if there is no white
 	fifos        []*fifo
-	log          func(line string)
-	heard        []string // what sources said since the last publish
+	log          func(Note)
+	heard        []Note // what sources said since the last publish
 }
 
 // A view is all that a request looks at.
@@ -112,7 +124,7 @@ func Open(o *Options) (*Lists, error) {
 	}
 	l := &Lists{log: o.Log}
 	if l.log == nil {
-		l.log = func(string) {}
+		l.log = func(Note) {}
 	}
 	for _, path := range o.White {
 		l.white = append(l.white, newSource("whitelist", path, o.outside[path], l.hear))
@@ -214,12 +226,12 @@ func (l *Lists) check() {
 }
 
 // hear keeps what a source says until it is true of what requests see.
-func (l *Lists) hear(line string) { l.heard = append(l.heard, line) }
+func (l *Lists) hear(n Note) { l.heard = append(l.heard, n) }
 
 // tell tells the log what was heard.
 func (l *Lists) tell() {
-	for _, line := range l.heard {
-		l.log(line)
+	for _, n := range l.heard {
+		l.log(n)
 	}
 	l.heard = nil
 }

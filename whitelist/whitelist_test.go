@@ -37,10 +37,10 @@ func (b *bench) write(path, text string) {
 // open opens the lists, which must not fail.
 func (b *bench) open(o Options) *Lists {
 	b.Helper()
-	o.Log = func(line string) {
+	o.Log = func(n Note) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.log = append(b.log, line)
+		b.log = append(b.log, n.String())
 	}
 	l, err := Open(&o)
 	if err != nil {
