@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,6 +29,9 @@ func TestMain(m *testing.M) {
 		if os.Getenv(asOther) != "" {
 			shareMemory = false
 		}
+		if n, err := strconv.Atoi(os.Getenv(asGreedy)); err == nil {
+			receiveBuffer = n
+		}
 		if os.Getenv(asHasty) != "" {
 			helloLimit, readyLimit, takeLimit = time.Second/2, time.Second/2, time.Second/2
 		}
@@ -39,9 +43,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Variables that make that tracker one whose memory means something else, or one
-// that does not wait for long.
+// Variables that make that tracker one whose memory means something else, one
+// that does not wait for long, or one that wants so many bytes of queue.
 const (
+	asGreedy = "TRACKER_TEST_RECEIVE_BUFFER"
+
 	asOther = "TRACKER_TEST_OTHER_MEMORY"
 	asHasty = "TRACKER_TEST_HASTY"
 )
@@ -87,7 +93,7 @@ func start(t testing.TB, cmd *exec.Cmd) *process {
 
 // asideLines are what a tracker says in any case, or when it is started as
 // root. Tests that are not about that do not care.
-var asideLines = []string{"tracker: memory: ", "tracker: root given up: ", "tracker: user nobody may not search ", "tracker: sandbox: "}
+var asideLines = []string{"tracker: memory: ", "tracker: root given up: ", "tracker: user nobody may not search ", "tracker: sandbox: ", "tracker: self-check: "}
 
 // says returns the next line of the tracker, which must begin with prefix,
 // without it.

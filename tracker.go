@@ -159,6 +159,7 @@ func (t *tracker) check() error {
 	if err := t.prepare(); err != nil {
 		return err
 	}
+	t.checkUp(loop.Probe(loop.Config{Listen: t.listens(), MaxConns: t.cfg.Connections, ReceiveBuffer: receiveBuffer}))
 	t.options.FIFOAdd, t.options.FIFODelete = "", ""
 	if err := t.enter(); err != nil {
 		return err
@@ -233,10 +234,13 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 		Version:   versionText(),
 		Memory:    t.ceiling.memory,
 		Store:     t.store,
+		Bound:     t.checkUp,
 		Ready:     t.ready,
 		Logf:      logf,
 		UDP:       transports[t.cfg.UDPTransport],
-		TCP:       transports[t.cfg.TCPTransport],
+
+		ReceiveBuffer: receiveBuffer,
+		TCP:           transports[t.cfg.TCPTransport],
 	}
 	if len(t.cfg.Whitelist)+len(t.cfg.Blacklist) > 0 {
 		// The lists are read by ready, after the reactors were made.
@@ -245,11 +249,21 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 	if t.cfg.ListenDefault() && len(sockets) > 0 && (t.heir == nil || !t.listensThere(sockets)) {
 		return c // what a service manager has opened is all there is to be
 	}
-	for _, l := range t.cfg.Listen {
-		c.Listen = append(c.Listen, addrOf(l))
-	}
+	c.Listen = t.listens()
 	return c
 }
+
+// listens returns where to listen, as package loop has it.
+func (t *tracker) listens() (addrs []loop.Addr) {
+	for _, l := range t.cfg.Listen {
+		addrs = append(addrs, addrOf(l))
+	}
+	return addrs
+}
+
+// receiveBuffer is what is asked for each UDP socket, in bytes; 0 is what loop
+// takes for enough. Tests ask for more than there is.
+var receiveBuffer = 0
 
 // addrOf returns what l is called in package loop.
 func addrOf(l config.Listen) loop.Addr {

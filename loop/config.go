@@ -62,6 +62,8 @@ type Config struct {
 	// nil allows all.
 	Allowed func(*proto.Infohash) bool
 
+	// Bound is called before Ready, with what the system has given us. May be nil.
+	Bound func(Bound)
 	// Ready is called when every socket is bound and gnet, if used, has its own, and
 	// before anything is read: the moment to give up root. It may put what an
 	// earlier process had into h, which has connection ids that nobody has

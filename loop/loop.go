@@ -214,10 +214,10 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	if limit < s.cfg.MaxConns {
-		s.cfg.Logf(Warning, "limit", "the file limit has room for %d connections, not %d", limit, s.cfg.MaxConns)
-	}
 	s.quota.limit = int64(limit)
+	if s.cfg.Bound != nil {
+		s.cfg.Bound(s.bound(files, limit))
+	}
 	if s.cfg.Ready != nil {
 		h := Heritage{IDs: s.ConnIDs()}
 		if err := s.cfg.Ready(&h); err != nil {

@@ -73,6 +73,13 @@ func setReceiveBuffer(fd, n int) {
 	}
 }
 
+// receiveBuffer returns how many of the bytes that were asked for fd has got. The
+// kernel tells twice as many: the other half is for what it needs itself.
+func receiveBuffer(fd int) int {
+	n, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF) // 0 is unknown
+	return n / 2
+}
+
 // drops returns how many datagrams the kernel threw away because the queue of
 // fd was full. Before Linux 4.12 it is always 0.
 func drops(fd int) uint32 { return datagrams(fd).dropped }

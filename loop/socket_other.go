@@ -28,6 +28,12 @@ func setReceiveBuffer(fd, n int) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
 }
 
+// receiveBuffer returns how many bytes of queue fd has got.
+func receiveBuffer(fd int) int {
+	n, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF) // 0 is unknown
+	return n
+}
+
 // drops returns 0: there is no way to ask.
 func drops(int) uint32 { return 0 }
 

@@ -1,0 +1,55 @@
+package loop
+
+import (
+	"cmp"
+
+	"golang.org/x/sys/unix"
+)
+
+// Bound is what the system gives a server to serve with.
+type Bound struct {
+	Addrs []Addr // with the ports that were chosen
+	// ReceiveAsked and ReceiveGiven are bytes of queue of a UDP socket: what is
+	// asked for, and the least that one got. Both are 0 without UDP.
+	ReceiveAsked, ReceiveGiven int
+	Files                      int // descriptors the process may have; 0: unknown
+	Connections                int // TCP connections there is room for at a time
+}
+
+// Probe returns what a server would be given now, but for ports the system
+// chooses. It leaves nothing open.
+func Probe(cfg Config) Bound {
+	cfg = cfg.withDefaults()
+	b := Bound{Addrs: cfg.listen()}
+	b.Files, _ = raiseFileLimit()                                         // 0 is unknown
+	b.Connections, _ = maxConns(b.Files, cfg.MaxConns, 2*cfg.TCPReactors) // 0 is less than anybody wants
+	for _, a := range b.Addrs {
+		if a.Network != "udp" {
+			continue
+		}
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+		if err != nil {
+			break
+		}
+		setReceiveBuffer(fd, cfg.ReceiveBuffer)
+		b.ReceiveAsked, b.ReceiveGiven = cfg.ReceiveBuffer, receiveBuffer(fd)
+		unix.Close(fd)
+		break
+	}
+	return b
+}
+
+// bound returns what s was given.
+func (s *Server) bound(files, connections int) Bound {
+	b := Bound{Addrs: s.Addrs(), Files: files, Connections: connections}
+	for _, l := range s.listeners {
+		if l.addr.Network != "udp" {
+			continue
+		}
+		for _, fd := range l.fds {
+			given := receiveBuffer(fd)
+			b.ReceiveAsked, b.ReceiveGiven = s.cfg.ReceiveBuffer, min(cmp.Or(b.ReceiveGiven, given), given)
+		}
+	}
+	return b
+}
