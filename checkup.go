@@ -29,14 +29,19 @@ type checkup struct {
 	root  bool   // commands are for root, who we are
 	unit  string // of systemd that we are, or ""
 
-	connections int   // limit.connections, 0 for what there is room for
-	memory      int64 // limit.memory if it is a number, else 0
-	machine     int64 // bytes of memory, 0 is unknown
-	cgroup      int64 // the same of the cgroup, 0 is none
+	connections int                            // limit.connections, 0 for what there is room for
+	memory      int64                          // limit.memory if it is a number, else 0
+	room        func() (machine, cgroup int64) // bytes of memory; 0 is unknown, or none
 	program     string
 
 	found []finding
 }
+
+// rootFiles are those below the root directory: what os.DirFS has beyond that is
+// code for nothing.
+type rootFiles struct{}
+
+func (rootFiles) Open(name string) (fs.File, error) { return os.Open("/" + name) }
 
 // A finding is one thing that is in the way.
 type finding struct {
@@ -48,8 +53,9 @@ type finding struct {
 // checkUp tells the operator what is in the way.
 func (t *tracker) checkUp(b loop.Bound) {
 	c := &checkup{
-		fs: os.DirFS("/"), bound: b, root: t.cell.root,
-		connections: t.cfg.Connections, memory: max(t.cfg.Memory, 0), machine: machineMemory(), cgroup: cgroupMemory(),
+		fs: rootFiles{}, bound: b, root: t.cell.root,
+		connections: t.cfg.Connections, memory: t.cfg.Memory,
+		room: func() (int64, int64) { return machineMemory(), cgroupMemory() },
 	}
 	c.program, _ = os.Executable() // else it has no name
 	if os.Getenv("INVOCATION_ID") != "" {
@@ -74,22 +80,12 @@ func (c *checkup) limits() {
 		need := c.connections + b.Files - b.Connections
 		c.find("files", c.raiseFiles(need), "limit.connections is %d, and a file limit of %d has room for %d", c.connections, b.Files, b.Connections)
 	}
-	switch {
-	case c.cgroup > 0 && c.memory > c.cgroup:
-		c.find("memory", "write limit.memory "+megabytes(c.cgroup-c.cgroup/cgroupShare),
-			"limit.memory is %s, and the cgroup ends a process that takes more than %s", size(c.memory), size(c.cgroup))
-	case c.machine > 0 && c.memory > c.machine:
-		c.find("memory", "write limit.memory "+megabytes(c.machine/machineShare),
-			"limit.memory is %s, and the machine has %s", size(c.memory), size(c.machine))
-	}
-	// 2 is the one setting in which memory that is not used yet counts.
-	if n, ok := c.number("proc/sys/vm/overcommit_memory"); !ok || n != 2 {
+	if c.memory <= 0 {
 		return
 	}
-	limit, used := c.meminfo("CommitLimit"), c.meminfo("Committed_AS")
-	if want := max(c.memory, 64<<20); limit > 0 && limit-used < want {
-		c.find("overcommit", "sysctl -w vm.overcommit_memory=0",
-			"vm.overcommit_memory is 2, which leaves %s to be allocated", size(max(limit-used, 0)))
+	machine, cgroup := c.room()
+	if most, whose := defaultCeiling(machine, cgroup); c.memory > machine && machine > 0 || c.memory > cgroup && cgroup > 0 {
+		c.find("memory", fmt.Sprintf("write limit.memory %dm", most>>20), "limit.memory is %s, but there is less; %s is %s", size(c.memory), whose, size(most))
 	}
 }
 
@@ -108,41 +104,28 @@ func (c *checkup) raiseFiles(n int) string {
 
 // ownUnit returns the service of systemd that we are in, or "".
 func (c *checkup) ownUnit() string {
-	for line := range strings.Lines(c.text("proc/self/cgroup")) {
-		line = strings.TrimSpace(line)
-		unit := line[strings.LastIndexByte(line, '/')+1:]
-		if strings.HasSuffix(unit, ".service") && !strings.ContainsAny(unit, ` '"$\;&|<>`) {
-			return unit
-		}
+	group, _, _ := strings.Cut(c.text("proc/self/cgroup"), "\n")
+	unit := group[strings.LastIndexByte(group, '/')+1:]
+	if strings.HasSuffix(unit, ".service") && quote(unit) == unit {
+		return unit
 	}
 	return ""
 }
 
-// megabytes returns n as a value of limit.memory.
-func megabytes(n int64) string { return strconv.FormatInt(n>>20, 10) + "m" }
-
-// text returns what a file says, or "".
+// text returns what a file says, or the first 500 bytes of that, or "".
 func (c *checkup) text(path string) string {
-	b, err := fs.ReadFile(c.fs, path)
+	f, err := c.fs.Open(path)
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(b))
+	defer f.Close() // it was only read
+	var b [500]byte
+	n, _ := f.Read(b[:]) // nothing is as good as no file
+	return strings.TrimSpace(string(b[:n]))
 }
 
 // number returns the number that is all of a file.
 func (c *checkup) number(path string) (int, bool) {
 	n, err := strconv.Atoi(c.text(path))
 	return n, err == nil
-}
-
-// meminfo returns a line of /proc/meminfo, in bytes; 0 is unknown.
-func (c *checkup) meminfo(name string) int64 {
-	for line := range strings.Lines(c.text("proc/meminfo")) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == name+":" {
-			kb, _ := strconv.ParseInt(f[1], 10, 64) // 0 is unknown
-			return kb << 10
-		}
-	}
-	return 0
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,40 +27,20 @@ func (c *checkup) lists(cell *cell, cfg *config.Config) {
 
 // list looks at a list that is to be found from inside of dir, or outside.
 func (c *checkup) list(dir, path string, user account) {
-	inside := filepath.Join(dir, path)
-	steps := []string{inside}
-	if rel, err := filepath.Rel(dir, filepath.Dir(inside)); err == nil && rel != "." {
-		at := dir
-		for part := range strings.SplitSeq(rel, string(filepath.Separator)) {
-			at = filepath.Join(at, part)
-			steps = append(steps, at)
-		}
-	}
 	const search, read = 1, 4
-	_, err := os.Stat(inside)
-	if errors.Is(err, fs.ErrNotExist) || !user.may(search, dir) {
-		outside, err := filepath.Abs(path)
-		if err != nil {
+	at := filepath.Join(dir, path)
+	if _, err := os.Stat(at); err != nil || !user.may(search, dir) {
+		outside, _ := filepath.Abs(path)
+		if _, err := os.Stat(outside); err != nil {
+			c.find("chroot", "touch "+quote(at), "list %s is neither in %s, where we lock ourselves in, nor outside", path, dir)
 			return
 		}
-		if _, err := os.Stat(outside); errors.Is(err, fs.ErrNotExist) {
-			c.find("chroot", "touch "+quote(inside), "list %s is neither in %s, where we lock ourselves in, nor outside", path, dir)
-			return
-		}
-		steps = []string{outside, filepath.Dir(outside)} // the folder is held open
+		at = outside
 	}
-	for _, step := range steps[1:] {
-		if !user.may(search, step) {
-			c.find("chroot", "chmod a+x "+quote(step), "user %s may not search %s, where list %s is", user.name, step, path)
-			return
-		}
-	}
-	if !user.may(read, steps[0]) {
-		mode := "a+r "
-		if fi, err := os.Stat(steps[0]); err == nil && fi.IsDir() {
-			mode = "a+rx "
-		}
-		c.find("chroot", "chmod "+mode+quote(steps[0]), "user %s may not read list %s", user.name, path)
+	if folder := filepath.Dir(at); !user.may(search, folder) {
+		c.find("chroot", "chmod a+x "+quote(folder), "user %s may not search %s, where list %s is", user.name, folder, path)
+	} else if !user.may(read, at) {
+		c.find("chroot", "chmod a+rX "+quote(at), "user %s may not read list %s", user.name, path)
 	}
 }
 
@@ -87,7 +66,7 @@ func (a account) may(right fs.FileMode, path string) bool {
 
 // quote returns a path as a word of a shell's command.
 func quote(path string) string {
-	if strings.Trim(path, "/.-_+:,@%ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == "" {
+	if !strings.ContainsAny(path, " \t\"'`$\\;&|<>()[]{}*?!#~=") {
 		return path
 	}
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"

@@ -45,28 +45,19 @@ func (c *checkup) network() {
 func (c *checkup) timeWait() {
 	most, ok := c.number("proc/sys/net/ipv4/tcp_max_tw_buckets")
 	waiting := c.timeWaiting()
-	want := max(4*most, 2*c.connections)
-	switch {
-	case !ok || most <= 0:
-	case waiting >= most/100*crowded && waiting > 0:
-		c.find("time wait", fmt.Sprintf("sysctl -w net.ipv4.tcp_max_tw_buckets=%d", want),
-			"%d of at most %d closed connections wait for late packets, and beyond that late packets hit new ones", waiting, most)
-	case most < c.connections:
-		c.find("time wait", fmt.Sprintf("sysctl -w net.ipv4.tcp_max_tw_buckets=%d", want),
-			"limit.connections is %d, and no more than %d that are closed may wait for late packets", c.connections, most)
+	if ok && most > 0 && (most < c.connections || waiting*10 >= most*crowded/10) {
+		c.find("time wait", fmt.Sprintf("sysctl -w net.ipv4.tcp_max_tw_buckets=%d", max(4*most, 2*c.connections)),
+			"%d of at most %d closed connections wait for late packets; beyond that, late packets hit new ones, and limit.connections is %d",
+			waiting, most, c.connections)
 	}
 }
 
 // timeWaiting returns how many connections wait for late packets.
 func (c *checkup) timeWaiting() int {
-	for line := range strings.Lines(c.text("proc/net/sockstat")) {
-		f := strings.Fields(line)
-		if at := slices.Index(f, "tw"); len(f) > 0 && f[0] == "TCP:" && at > 0 && at+1 < len(f) {
-			n, _ := strconv.Atoi(f[at+1]) // 0 is as good as unknown
-			return n
-		}
-	}
-	return 0
+	_, n, _ := strings.Cut(c.text("proc/net/sockstat"), " tw ")
+	n, _, _ = strings.Cut(n, " ")
+	waiting, _ := strconv.Atoi(n) // 0 is as good as unknown
+	return waiting
 }
 
 // conntrack looks whether the table of the firewall is full: then the kernel
@@ -92,8 +83,9 @@ func (c *checkup) conntrack() {
 // ours. In a network namespace of our own, the number cannot be set; there, what
 // is tracked of us already is forgotten.
 func (c *checkup) untrack(most int) (commands []string) {
-	const file = "proc/sys/net/netfilter/nf_conntrack_max"
-	if fi, err := fs.Stat(c.fs, file); err == nil && fi.Mode()&0o200 != 0 {
+	fi, err := fs.Stat(c.fs, "proc/sys/net/netfilter/nf_conntrack_max")
+	settable := err == nil && fi.Mode()&0o200 != 0
+	if settable {
 		commands = append(commands, fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", most))
 	}
 	if !c.has("nft") && c.has("iptables") {
@@ -101,12 +93,12 @@ func (c *checkup) untrack(most int) (commands []string) {
 	} else if rules := c.nft(); rules != "" {
 		commands = append(commands, rules)
 	}
-	if len(commands) > 0 && strings.HasPrefix(commands[0], "sysctl") {
+	if settable {
 		return commands
 	}
-	for _, network := range []string{"udp", "tcp"} {
+	for _, network := range networks {
 		for _, port := range c.ports(network) {
-			commands = append(commands, fmt.Sprintf("{ conntrack -D -p %s --dport %s >/dev/null; :; }", network, port))
+			commands = append(commands, "{ conntrack -D -p "+network+" --dport "+port+" >/dev/null; :; }")
 		}
 	}
 	return commands
@@ -115,33 +107,34 @@ func (c *checkup) untrack(most int) (commands []string) {
 // nft returns the command that has nftables not track our ports, or "" if none
 // is known.
 func (c *checkup) nft() string {
-	var in, out strings.Builder
-	for _, network := range []string{"udp", "tcp"} {
+	in, out := "", ""
+	for _, network := range networks {
 		if ports := strings.Join(c.ports(network), ", "); ports != "" {
-			fmt.Fprintf(&in, "%s dport { %s } notrack; ", network, ports)
-			fmt.Fprintf(&out, "%s sport { %s } notrack; ", network, ports)
+			in += network + " dport { " + ports + " } notrack; "
+			out += network + " sport { " + ports + " } notrack; "
 		}
 	}
-	if in.Len() == 0 {
+	if in == "" {
 		return ""
 	}
-	return "nft 'table inet tracker { chain in { type filter hook prerouting priority raw; " + in.String() +
-		"}; chain out { type filter hook output priority raw; " + out.String() + "}; }'"
+	return "nft 'table inet tracker { chain in { type filter hook prerouting priority raw; " + in +
+		"}; chain out { type filter hook output priority raw; " + out + "}; }'"
 }
 
 // iptables returns the same for iptables.
 func (c *checkup) iptables() (commands []string) {
 	for _, program := range []string{"iptables", "ip6tables"} {
-		for _, network := range []string{"udp", "tcp"} {
+		for _, network := range networks {
 			for _, port := range c.ports(network) {
-				commands = append(commands,
-					fmt.Sprintf("%s -t raw -A PREROUTING -p %s --dport %s -j NOTRACK", program, network, port),
-					fmt.Sprintf("%s -t raw -A OUTPUT -p %s --sport %s -j NOTRACK", program, network, port))
+				rule := program + " -t raw -A %s -p " + network + " --%s " + port + " -j NOTRACK"
+				commands = append(commands, fmt.Sprintf(rule, "PREROUTING", "dport"), fmt.Sprintf(rule, "OUTPUT", "sport"))
 			}
 		}
 	}
 	return commands
 }
+
+var networks = []string{"udp", "tcp"}
 
 // has reports whether a program of the system's is there.
 func (c *checkup) has(program string) bool {
@@ -156,7 +149,7 @@ func (c *checkup) has(program string) bool {
 // ports returns the ports of a network that we listen on, those that are known.
 func (c *checkup) ports(network string) (ports []string) {
 	for _, a := range c.bound.Addrs {
-		port := strconv.Itoa(int(a.AddrPort.Port()))
+		port := fmt.Sprint(a.AddrPort.Port())
 		if a.Network == network && port != "0" && !slices.Contains(ports, port) {
 			ports = append(ports, port)
 		}
@@ -177,13 +170,12 @@ func (c *checkup) queues() {
 		if _, err := fs.Stat(c.fs, dir+"/device"); err != nil || c.text(dir+"/operstate") != "up" {
 			continue // it is made of software, or not in use
 		}
-		rx, _ := fs.Glob(c.fs, dir+"/queues/rx-*") // the pattern is good
-		if len(rx) != 1 {
+		const first = "/queues/rx-0/rps_cpus"
+		if _, err := fs.Stat(c.fs, dir+"/queues/rx-1"); err == nil {
 			continue
 		}
-		if rps := c.text(rx[0] + "/rps_cpus"); rps != "" && strings.Trim(rps, "0,") == "" {
-			c.find("queues", fmt.Sprintf("echo %s > /%s/rps_cpus", mask, rx[0]),
-				"%s has one queue, so one processor takes every packet", card.Name())
+		if rps := c.text(dir + first); rps != "" && strings.Trim(rps, "0,") == "" {
+			c.find("queues", "echo "+mask+" > /"+dir+first, "%s has one queue, so one processor takes every packet", card.Name())
 		}
 	}
 }
@@ -198,31 +190,17 @@ func (c *checkup) reachable() bool {
 	return false
 }
 
-// processors returns the mask of those that are there, as the kernel reads it:
-// 32 bits in hex, more of them in front with commas.
+// processors returns the mask of all, as the kernel reads it: 32 bits in hex,
+// more of them in front with commas. Bits of those that are off do no harm.
 func (c *checkup) processors() (mask string, several bool) {
-	const most = 1024
-	var words [most / 32]uint32
-	n, top := 0, 0
-	for part := range strings.SplitSeq(c.text("sys/devices/system/cpu/online"), ",") {
-		from, to, ok := strings.Cut(part, "-")
-		if !ok {
-			to = from
-		}
-		first, err1 := strconv.Atoi(from)
-		last, err2 := strconv.Atoi(to)
-		if err1 != nil || err2 != nil || first < 0 || last >= most {
-			return "", false
-		}
-		for cpu := first; cpu <= last; cpu++ {
-			words[cpu/32] |= 1 << (cpu % 32)
-			n++
-			top = max(top, cpu/32)
-		}
+	online := c.text("sys/devices/system/cpu/online") // such as 0-3,6
+	last, err := strconv.Atoi(online[max(strings.LastIndexByte(online, '-'), strings.LastIndexByte(online, ','))+1:])
+	if err != nil || last <= 0 || last > 1<<12 {
+		return "", false
 	}
-	mask = strconv.FormatUint(uint64(words[top]), 16)
-	for i := top - 1; i >= 0; i-- {
-		mask += fmt.Sprintf(",%08x", words[i])
+	mask = fmt.Sprintf("%x", 1<<(uint64(last)%32+1)-1)
+	for range last / 32 {
+		mask += ",ffffffff"
 	}
-	return mask, n > 1
+	return mask, true
 }

@@ -50,9 +50,15 @@ const (
 	flushLimit = time.Second
 )
 
-// free are events that are never held back: those that come once for each thing
-// configured, and answers to somebody who waits for them.
-var free = map[string]bool{"config": true, "listen": true, "checkup": true, "summary": true, "snapshot": true}
+// free reports whether an event is never held back: those that come once for each
+// thing configured, and answers to somebody who waits for them.
+func free(event string) bool {
+	switch event {
+	case "config", "listen", "checkup", "summary", "snapshot":
+		return true
+	}
+	return false
+}
 
 // operator is the log of this process.
 var operator = &logger{to: os.Stderr, least: info}
@@ -99,26 +105,26 @@ func logList(n whitelist.Note) {
 	if n.Trouble {
 		at = warning
 	}
-	operator.say(at, "list", n.Format, n.String(), as("list", n.List), as("path", n.Path))
+	operator.say(at, "list", n.Format, n.String(), []any{as("list", n.List), as("path", n.Path)})
 }
 
 func (l *logger) logf(at level, event, format string, args ...any) {
-	l.say(at, event, format, fmt.Sprintf(format, args...), factsOf(args)...)
+	l.say(at, event, format, fmt.Sprintf(format, args...), args)
 }
 
 // say tells of an event, of the kind that format is, in the words of text.
-func (l *logger) say(at level, event, format, text string, facts ...fact) {
+func (l *logger) say(at level, event, format, text string, args []any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at >= l.least {
-		l.tell(format, entry{time.Now(), at, event, text, facts, 0})
+		l.tell(format, entry{time.Now(), at, event, text, args, 0})
 	}
 }
 
 // tell writes e, or holds it back if there were enough of its kind. The caller
 // holds the lock.
 func (l *logger) tell(format string, e entry) {
-	if free[e.event] {
+	if free(e.event) {
 		l.put(&e)
 		return
 	}
@@ -188,7 +194,7 @@ func (l *logger) write(ended chan struct{}) {
 		l.to.Write(lines)
 		l.mu.Lock()
 		if l.lost > 0 {
-			e := entry{time.Now(), warning, "log", "", []fact{{"lines", l.lost, ""}}, 0}
+			e := entry{time.Now(), warning, "log", "", []any{as("lines", l.lost)}, 0}
 			e.text = fmt.Sprintf("%d lines of the log are lost: nobody read them", l.lost)
 			l.lost = 0
 			l.queue = l.append(l.queue, &e)

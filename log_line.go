@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -26,8 +27,8 @@ type entry struct {
 	level level
 	event string // a word
 	text  string
-	facts []fact
-	more  int // how many others there were since the last
+	args  []any // of the sentence, for the facts among them
+	more  int   // how many others there were since the last
 }
 
 // A fact is a number, an address or a path that is part of a sentence, and has a
@@ -53,21 +54,6 @@ func (f fact) String() string {
 	return fmt.Sprint(f.value)
 }
 
-// factsOf returns the facts among the arguments of a sentence.
-func factsOf(args []any) (facts []fact) {
-	for _, arg := range args {
-		switch a := arg.(type) {
-		case fact:
-			facts = append(facts, a)
-		case interface{ Facts() []any }:
-			for all := a.Facts(); len(all) > 1; all = all[2:] {
-				facts = append(facts, as(fmt.Sprint(all[0]), all[1]))
-			}
-		}
-	}
-	return facts
-}
-
 // priorities are what the journal calls the levels.
 var priorities = [...]string{detail: "<7>", info: "<6>", warning: "<4>", failure: "<3>"}
 
@@ -75,135 +61,97 @@ var priorities = [...]string{detail: "<7>", info: "<6>", warning: "<4>", failure
 // known in any chroot.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// append appends the line for e to b.
+// append appends the line for e to b. Lines are rare, so this is as short as can
+// be rather than quick.
 func (l *logger) append(b []byte, e *entry) []byte {
 	text := e.text
 	if e.more > 0 {
 		text += fmt.Sprintf("; and %d more like it in the last minute", e.more)
 	}
-	switch l.format {
-	case config.LogText:
-		b = appendText(b, e, text)
-	case config.LogJSON:
-		b = appendJSON(b, e, text)
-	default:
+	if l.format == config.LogPlain {
 		if l.journal {
 			b = append(b, priorities[e.level]...)
 		}
-		b = append(b, "tracker: "...)
-		b = appendEscaped(b, text)
+		return append(appendEscaped(append(b, "tracker: "...), text, false), '\n')
 	}
-	return append(b, '\n')
-}
-
-func appendText(b []byte, e *entry, text string) []byte {
-	b = e.time.UTC().AppendFormat(append(b, "time="...), timeFormat)
-	b = append(append(b, " level="...), config.LogLevel(e.level).String()...)
-	b = append(append(b, " event="...), e.event...)
-	b = appendWord(append(b, " msg="...), text)
-	for _, f := range e.facts {
-		b = append(append(append(b, ' '), f.key...), '=')
-		b = f.appendTo(b, appendWord)
+	p := pairs{b, "", " ", "=", l.format}
+	end := "\n"
+	if l.format == config.LogJSON {
+		p, end = pairs{b, `{"`, `,"`, `":`, l.format}, "}\n"
 	}
-	if e.more > 0 {
-		b = strconv.AppendInt(append(b, " more="...), int64(e.more), 10)
-	}
-	return b
-}
-
-func appendJSON(b []byte, e *entry, text string) []byte {
-	b = e.time.UTC().AppendFormat(append(b, `{"time":"`...), timeFormat)
-	b = append(append(b, `","level":"`...), config.LogLevel(e.level).String()...)
-	b = append(append(b, `","event":"`...), e.event...)
-	b = appendQuoted(append(b, `","msg":`...), text)
-	for _, f := range e.facts {
-		b = append(append(append(b, `,"`...), f.key...), `":`...)
-		b = f.appendTo(b, appendQuoted)
+	p.add("time", e.time.UTC().Format(timeFormat), "level", config.LogLevel(e.level), "event", e.event, "msg", text)
+	for _, arg := range e.args {
+		switch a := arg.(type) {
+		case fact:
+			p.add(a.key, a.value)
+		case interface{ Facts() []any }:
+			p.add(a.Facts()...)
+		}
 	}
 	if e.more > 0 {
-		b = strconv.AppendInt(append(b, `,"more":`...), int64(e.more), 10)
+		p.add("more", e.more)
 	}
-	return append(b, '}')
+	return append(p.line, end...)
 }
 
-// appendTo appends the value of f, as a number or by means of quote.
-func (f fact) appendTo(b []byte, quote func([]byte, string) []byte) []byte {
-	switch v := f.value.(type) {
+// pairs are a line of keys and values, and what stands before the first key, the
+// next one and a value.
+type pairs struct {
+	line            []byte
+	first, next, is string
+	format          config.LogFormat
+}
+
+// add appends keys and values in turn.
+func (p *pairs) add(all ...any) {
+	for ; len(all) > 1; all = all[2:] {
+		p.line = append(p.line, p.first+all[0].(string)+p.is...)
+		p.line = appendValue(p.line, all[1], p.format)
+		p.first = p.next
+	}
+}
+
+// appendValue appends the value of a fact: a number, or a string, which stands in
+// quotes if it has to.
+func appendValue(b []byte, value any, format config.LogFormat) []byte {
+	text := fmt.Sprint(value)
+	switch v := value.(type) {
 	case int, int32, int64, uint32, uint64:
-		return fmt.Append(b, v)
+		return append(b, text...)
 	case time.Duration:
-		return strconv.AppendFloat(b, v.Seconds(), 'f', 3, 64)
+		return fmt.Appendf(b, "%.3f", v.Seconds())
 	}
-	return quote(b, fmt.Sprint(f.value))
+	bare := func(r rune) bool { return r > ' ' && r <= '~' && r != '"' && r != '=' && r != '\\' }
+	if format == config.LogText && text != "" && strings.TrimFunc(text, bare) == "" {
+		return append(b, text...)
+	}
+	return append(appendEscaped(append(b, '"'), text, true), '"')
 }
 
-// appendWord appends s, in quotes if it has anything in it that would end a
-// value.
-func appendWord(b []byte, s string) []byte {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' || c == '"' || c == '=' || c == '\\' {
-			return appendQuoted(b, s)
-		}
+// appendEscaped appends s without anything that could end a line, or change what
+// is on the screen already; as a JSON string, if that is what it is in. A byte
+// that is no UTF-8, which JSON has no way to say, becomes the four characters
+// \xNN.
+func appendEscaped(b []byte, s string, inJSON bool) []byte {
+	invalid := `\x%02x`
+	if inJSON {
+		invalid = `\\x%02x`
 	}
-	if s == "" {
-		return append(b, `""`...)
-	}
-	return append(b, s...)
-}
-
-// appendQuoted appends s as a JSON string. A byte that is no UTF-8, which JSON
-// has no way to say, becomes the four characters \xNN.
-func appendQuoted(b []byte, s string) []byte {
-	b = append(b, '"')
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
 		switch {
 		case r == utf8.RuneError && n == 1:
-			b = appendHex(append(b, `\\x`...), rune(s[i]), 2)
-		case r == '"' || r == '\\':
-			b = append(b, '\\', s[i])
+			b = fmt.Appendf(b, invalid, s[0])
+		case inJSON && (r == '"' || r == '\\'):
+			b = append(b, '\\', s[0])
+		case strconv.IsPrint(r), inJSON && r > 0xffff: // no letter that is in the way needs more
+			b = append(b, s[:n]...)
 		case r == '\n':
 			b = append(b, `\n`...)
-		case r == '\t':
-			b = append(b, `\t`...)
-		case !strconv.IsPrint(r) && r <= 0xffff:
-			b = appendHex(append(b, `\u`...), r, 4)
 		default:
-			b = append(b, s[i:i+n]...)
+			b = fmt.Appendf(b, `\u%04x`, r)
 		}
-		i += n
-	}
-	return append(b, '"')
-}
-
-// appendEscaped appends s without anything that could end a line or change what
-// is on the screen before it.
-func appendEscaped(b []byte, s string) []byte {
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			b = appendHex(append(b, `\x`...), rune(s[i]), 2)
-		case r == '\n':
-			b = append(b, `\n`...)
-		case strconv.IsPrint(r):
-			b = append(b, s[i:i+n]...)
-		case r < 0x80:
-			b = appendHex(append(b, `\x`...), r, 2)
-		case r <= 0xffff:
-			b = appendHex(append(b, `\u`...), r, 4)
-		default:
-			b = appendHex(append(b, `\U`...), r, 8)
-		}
-		i += n
-	}
-	return b
-}
-
-// appendHex appends the last digits of r.
-func appendHex(b []byte, r rune, digits int) []byte {
-	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
-		b = append(b, "0123456789abcdef"[r>>shift&15])
+		s = s[n:]
 	}
 	return b
 }

@@ -163,7 +163,7 @@ func (c *cell) enter() error {
 	}
 	logf(info, "root", "root given up: user %v, root directory %v", as("user", c.user.name), as("directory", dir))
 	if _, err := os.Stat("/."); errors.Is(err, os.ErrPermission) && c.reads() {
-		logf(warning, "root", "user %s may not search %s: no list or state file in it can be read", c.user.name, dir)
+		logf(warning, "root", "user %s may not search %s: no list or state file in it can be read; chmod a+x %s", c.user.name, dir, quote(dir))
 	}
 	return nil
 }

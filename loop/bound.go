@@ -1,7 +1,7 @@
 package loop
 
 import (
-	"cmp"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,7 +10,7 @@ import (
 type Bound struct {
 	Addrs []Addr // with the ports that were chosen
 	// ReceiveAsked and ReceiveGiven are bytes of queue of a UDP socket: what is
-	// asked for, and the least that one got. Both are 0 without UDP.
+	// asked for, and what one got. Both are 0 without UDP.
 	ReceiveAsked, ReceiveGiven int
 	Files                      int // descriptors the process may have; 0: unknown
 	Connections                int // TCP connections there is room for at a time
@@ -23,18 +23,13 @@ func Probe(cfg Config) Bound {
 	b := Bound{Addrs: cfg.listen()}
 	b.Files, _ = raiseFileLimit()                                         // 0 is unknown
 	b.Connections, _ = maxConns(b.Files, cfg.MaxConns, 2*cfg.TCPReactors) // 0 is less than anybody wants
-	for _, a := range b.Addrs {
-		if a.Network != "udp" {
-			continue
-		}
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-		if err != nil {
-			break
-		}
+	if !slices.ContainsFunc(b.Addrs, func(a Addr) bool { return a.Network == "udp" }) {
+		return b
+	}
+	if fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0); err == nil {
 		setReceiveBuffer(fd, cfg.ReceiveBuffer)
 		b.ReceiveAsked, b.ReceiveGiven = cfg.ReceiveBuffer, receiveBuffer(fd)
 		unix.Close(fd)
-		break
 	}
 	return b
 }
@@ -43,12 +38,8 @@ func Probe(cfg Config) Bound {
 func (s *Server) bound(files, connections int) Bound {
 	b := Bound{Addrs: s.Addrs(), Files: files, Connections: connections}
 	for _, l := range s.listeners {
-		if l.addr.Network != "udp" {
-			continue
-		}
-		for _, fd := range l.fds {
-			given := receiveBuffer(fd)
-			b.ReceiveAsked, b.ReceiveGiven = s.cfg.ReceiveBuffer, min(cmp.Or(b.ReceiveGiven, given), given)
+		if l.addr.Network == "udp" {
+			b.ReceiveAsked, b.ReceiveGiven = s.cfg.ReceiveBuffer, receiveBuffer(l.fds[0])
 		}
 	}
 	return b
