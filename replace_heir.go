@@ -113,10 +113,11 @@ func (h *heir) hear(d *door, layout uint64) error {
 	}
 }
 
-// listensThere reports whether one of the sockets is where we are to listen.
+// listensThere reports whether one of the sockets is where we are to listen for
+// clients.
 func (t *tracker) listensThere(sockets []int) bool {
 	return slices.ContainsFunc(t.cfg.Listen, func(l config.Listen) bool {
-		return slices.ContainsFunc(sockets, func(fd int) bool { return loop.IsAt(fd, addrOf(l)) })
+		return !l.Metrics && slices.ContainsFunc(sockets, func(fd int) bool { return loop.IsAt(fd, addrOf(l)) })
 	})
 }
 

@@ -619,6 +619,9 @@ func TestActivated(t *testing.T) {
 		{"LISTEN_PID=1 LISTEN_FDS=2", []string{"-i", "127.0.0.1", "-p", "0"}, []string{"listening on tcp 127.0.0.1:"}, false},
 		{"LISTEN_PID=$$ LISTEN_FDS=many", []string{"-i", "127.0.0.1", "-p", "0"}, []string{`LISTEN_FDS is "many", which is no number of sockets; listening on our own`, "listening on tcp 127.0.0.1:"}, false},
 		{"LISTEN_PID=$$ LISTEN_FDS=3", nil, []string{"descriptor 5, which was handed to us: "}, false},
+		// Listeners for metrics are beside, and may be among what was opened.
+		{good, []string{"-f", confFile(t, "tracker.socket off", "metrics.listen 127.0.0.1:0")}, []string{"listening on tcp " + tcp.Addr().String(), "listening on udp " + udp.LocalAddr().String(), "listening on tcp 127.0.0.1:"}, true},
+		{good, []string{"-f", confFile(t, "tracker.socket off", "listen.udp "+udp.LocalAddr().String(), "metrics.listen "+tcp.Addr().String())}, []string{"listening on udp " + udp.LocalAddr().String(), "listening on tcp " + tcp.Addr().String() + " for metrics"}, false},
 	} {
 		p := run(tt.env, tt.args...)
 		for _, line := range tt.says {

@@ -124,7 +124,7 @@ func flagsOf(flags ...bool) (bits uint32) {
 func appendConn(b []byte, c *loop.Conn) []byte {
 	a := c.Src.Addr().As16()
 	b = le.AppendUint16(append(b, a[:]...), c.Src.Port())
-	b = le.AppendUint16(b, uint16(flagsOf(c.Proxied, c.Asked, c.Draining, c.Parting)))
+	b = le.AppendUint16(b, uint16(flagsOf(c.Proxied, c.Asked, c.Draining, c.Parting, c.Metrics)))
 	for _, n := range []int64{c.Quiet.Milliseconds(), c.Age.Milliseconds(), int64(c.Drained)} {
 		b = le.AppendUint32(b, uint32(n))
 	}
@@ -147,7 +147,7 @@ func parseConn(b []byte) (c loop.Conn, rest []byte, err error) {
 		return c, nil, handover.ErrMessage
 	}
 	c.Src = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b)).Unmap(), le.Uint16(b[16:]))
-	for i, flag := range []*bool{&c.Proxied, &c.Asked, &c.Draining, &c.Parting} {
+	for i, flag := range []*bool{&c.Proxied, &c.Asked, &c.Draining, &c.Parting, &c.Metrics} {
 		*flag = le.Uint16(b[18:])>>i&1 != 0
 	}
 	c.Quiet = time.Duration(le.Uint32(b[20:])) * time.Millisecond

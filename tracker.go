@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -246,10 +247,9 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 		// The lists are read by ready, after the reactors were made.
 		c.Allowed = func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
 	}
-	if t.cfg.ListenDefault() && len(sockets) > 0 && (t.heir == nil || !t.listensThere(sockets)) {
-		return c // what a service manager has opened is all there is to be
-	}
-	c.Listen = t.listens()
+	// What a service manager has opened is all there is to be.
+	opened := t.cfg.ListenDefault() && len(sockets) > 0 && (t.heir == nil || !t.listensThere(sockets))
+	c.Listen = slices.DeleteFunc(t.listens(), func(a loop.Addr) bool { return opened && !a.Metrics })
 	return c
 }
 
@@ -267,7 +267,7 @@ var receiveBuffer = 0
 
 // addrOf returns what l is called in package loop.
 func addrOf(l config.Listen) loop.Addr {
-	return loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr, Proxy: l.Proxy}
+	return loop.Addr{Network: l.Proto.String(), AddrPort: l.Addr, Proxy: l.Proxy, Metrics: l.Metrics}
 }
 
 // transports are what the configuration's are called in package loop.

@@ -45,14 +45,14 @@ func parsePort(v string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// parseListen reads an address with an optional port:
+// parseListen reads an address with an optional port, otherwise that given:
 //
 //	192.0.2.1  192.0.2.1:80  2001:db8::1  [2001:db8::1]  [2001:db8::1]:80  2001:db8::1.80
 //
 // The last form is one that opentracker understands.
-func parseListen(v string) (netip.AddrPort, error) {
+func parseListen(v string, otherwise uint16) (netip.AddrPort, error) {
 	if a, err := parseIP(v); err == nil || errors.Is(err, errZone) {
-		return netip.AddrPortFrom(a, DefaultPort), err
+		return netip.AddrPortFrom(a, otherwise), err
 	}
 	sep := strings.LastIndexByte(v, ':')
 	if sep < 0 || strings.Contains(v[:sep], ":") && v[sep-1] != ']' {

@@ -48,7 +48,7 @@ func TestParseListen(t *testing.T) {
 		{"[fe80::1%eth0]:80", ""},
 		{"localhost:80", ""},
 	} {
-		got, err := parseListen(tt.in)
+		got, err := parseListen(tt.in, DefaultPort)
 		switch {
 		case tt.want == "" && err == nil:
 			t.Errorf("%q: got %v, want an error", tt.in, got)

@@ -50,6 +50,9 @@ import (
 // DefaultPort is the port of a listener whose address names none.
 const DefaultPort = 6969
 
+// MetricsPort is that of a listener for metrics.
+const MetricsPort = 9969
+
 // Limits of what can be configured. Each is far above what a real
 // configuration holds and bounds what a broken or hostile one can cost.
 const (
@@ -143,6 +146,8 @@ type Listen struct {
 	// Proxy: connections start with a PROXY protocol header, version 1 or 2.
 	// Only TCP, and only connections from Config.Proxies.
 	Proxy bool
+	// Metrics: it serves operators and no clients. Only TCP.
+	Metrics bool
 }
 
 // A Transport says how datagrams or connections are read and written.
@@ -201,7 +206,8 @@ var logLevels = [...]string{LogDebug: "debug", LogInfo: "info", LogWarning: "war
 // an empty string or slice means not configured. Paths are as written.
 type Config struct {
 	// Listen is never empty, holds every address once per protocol, and has
-	// at most MaxListen entries.
+	// at most MaxListen entries. Those for metrics come last and are not the
+	// only ones.
 	Listen       []Listen
 	UDPWorkers   int // UDP reactors, 0 to MaxUDPWorkers; 0 means one per processor
 	UDPTransport Transport
@@ -264,8 +270,8 @@ type Config struct {
 	unnamed bool    // Listen is the default
 }
 
-// ListenDefault reports whether nothing was named to listen on, and Listen is
-// what that means.
+// ListenDefault reports whether nothing was named to serve clients on, and
+// Listen begins with what that means.
 func (c *Config) ListenDefault() bool { return c.unnamed }
 
 // Where returns where one of the named keys or flags was given that value, as

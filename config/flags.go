@@ -240,7 +240,7 @@ func (p *parser) listenPort(proto Proto, v string) error {
 	if err != nil {
 		return err
 	}
-	return p.listen(proto, netip.AddrPortFrom(p.bindIP(), port), false)
+	return p.listen(Listen{Proto: proto, Addr: netip.AddrPortFrom(p.bindIP(), port)})
 }
 
 func (p *parser) setSync(v string) error {

@@ -76,7 +76,7 @@ func checkConfig(t *testing.T, c *Config) {
 		t.Errorf("%d listeners", n)
 	}
 	for i, l := range c.Listen {
-		if !l.Addr.IsValid() || l.Addr.Addr().Zone() != "" || l.Addr.Addr().Is4In6() || l.Proxy && l.Proto != TCP {
+		if !l.Addr.IsValid() || l.Addr.Addr().Zone() != "" || l.Addr.Addr().Is4In6() || (l.Proxy || l.Metrics) && l.Proto != TCP || l.Proxy && l.Metrics {
 			t.Errorf("listener %+v", l)
 		}
 		for _, m := range c.Listen[:i] {

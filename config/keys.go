@@ -157,6 +157,14 @@ var keys = []key{
 		set: func(p *parser, v string) error { return peerIDs(&p.cfg.ClientAllow, v) },
 	},
 	{
+		name: "metrics.listen", arg: "ip[:port]", def: "none (metrics are where statistics are)",
+		allowed: "an address with or without a port, like 127.0.0.1:9969 or [2001:db8::1]:9969",
+		doc: "Answer /metrics here and nowhere else. Statistics, profiles and /healthz are here, too, announces and scrapes are" +
+			" not. Who may read is said by access.stats all the same. Lines add up. The port is 9969 if none is given. The" +
+			" listeners for clients are not touched.",
+		sample: "127.0.0.1:9969", set: (*parser).listenMetrics,
+	},
+	{
 		name: "tracker.rootdir", arg: "path", def: "none (the working directory, when started as root)", allowed: allowedPath,
 		doc:    "Directory to chroot to when started as root, and to change to otherwise (flag -d).",
 		sample: ".", kind: kindPath,
@@ -353,22 +361,31 @@ func findKey(name string) *key {
 
 // listenAddr adds a listener for each of protos.
 func (p *parser) listenAddr(v string, protos ...Proto) error {
-	addr, err := parseListen(v)
+	addr, err := parseListen(v, DefaultPort)
 	for i := 0; err == nil && i < len(protos); i++ {
-		err = p.listen(protos[i], addr, false)
+		err = p.listen(Listen{Proto: protos[i], Addr: addr})
 	}
 	return err
 }
 
 func (p *parser) listenProxy(v string) error {
-	addr, err := parseListen(v)
+	addr, err := parseListen(v, DefaultPort)
 	if err != nil {
 		return err
 	}
 	if !p.proxyAt.set() {
 		p.proxyAt = p.place
 	}
-	return p.listen(TCP, addr, true)
+	return p.listen(Listen{Proto: TCP, Addr: addr, Proxy: true})
+}
+
+func (p *parser) listenMetrics(v string) error {
+	addr, err := parseListen(v, MetricsPort)
+	if err != nil {
+		return err
+	}
+	p.apartAt = p.place
+	return p.listen(Listen{Proto: TCP, Addr: addr, Metrics: true})
 }
 
 // oneOf stores which of names v is.
@@ -426,7 +443,7 @@ func rate(to *int, v string, low, high int) (err error) {
 
 // ignoreAddr checks an address and does nothing with it.
 func ignoreAddr(p *parser, v string) error {
-	_, err := parseListen(v)
+	_, err := parseListen(v, DefaultPort)
 	p.noSync()
 	return err
 }

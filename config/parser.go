@@ -18,6 +18,7 @@ type parser struct {
 	blessed []netip.Prefix // -A; merged by finish, wherever the flag stood
 
 	proxyAt place // the first listen.tcp_proxy
+	apartAt place // the last metrics.listen
 	fifoAt  place // the first access.fifo_add or access.fifo_delete
 	realAt  place // the last access.real_ip
 	stateAt place // the last state.interval
@@ -37,10 +38,8 @@ func (p *parser) given(value string) {
 // finish does what cannot be done before everything is read.
 func (p *parser) finish() error {
 	c := &p.cfg
-	if len(c.Listen) == 0 {
-		addr := netip.AddrPortFrom(p.bindIP(), DefaultPort)
-		c.unnamed = !p.ip.IsValid()
-		c.Listen = []Listen{{Proto: TCP, Addr: addr}, {Proto: UDP, Addr: addr}}
+	if err := p.listenAnyway(); err != nil {
+		return err
 	}
 	// An address blessed by -A alone restricts the statistics as well: who
 	// names an administrator does not mean everyone.
@@ -74,22 +73,53 @@ func (p *parser) bindIP() netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
+// listenAnyway adds the default listeners if none for clients is named, and
+// puts those for metrics behind the others.
+func (p *parser) listenAnyway() error {
+	c := &p.cfg
+	if !slices.ContainsFunc(c.Listen, func(l Listen) bool { return !l.Metrics }) {
+		addr := netip.AddrPortFrom(p.bindIP(), DefaultPort)
+		c.unnamed = !p.ip.IsValid()
+		for _, proto := range []Proto{TCP, UDP} {
+			if err := p.listen(Listen{Proto: proto, Addr: addr}); err != nil {
+				return &Error{place: p.apartAt, msg: err.Error()}
+			}
+		}
+	}
+	var ordered []Listen
+	for _, metrics := range []bool{false, true} {
+		for _, l := range c.Listen {
+			if l.Metrics == metrics {
+				ordered = append(ordered, l)
+			}
+		}
+	}
+	c.Listen = ordered
+	return nil
+}
+
 // listen adds a listener unless it is already there: bound twice, a port
 // would only split its traffic. Port 0 is another port each time.
-func (p *parser) listen(proto Proto, addr netip.AddrPort, proxy bool) error {
+func (p *parser) listen(add Listen) error {
 	for _, l := range p.cfg.Listen {
-		if l.Proto != proto || l.Addr != addr || addr.Port() == 0 {
+		switch {
+		case l.Proto != add.Proto || l.Addr != add.Addr || add.Addr.Port() == 0:
 			continue
-		}
-		if l.Proxy != proxy {
-			return fmt.Errorf("%s is asked for with PROXY protocol and without; use two ports", addr)
+		case l.Metrics != add.Metrics:
+			return fmt.Errorf("%s is asked for metrics alone and for clients; use two ports", add.Addr)
+		case l.Proxy != add.Proxy:
+			return fmt.Errorf("%s is asked for with PROXY protocol and without; use two ports", add.Addr)
 		}
 		return nil
 	}
-	if len(p.cfg.Listen) == MaxListen {
-		return fmt.Errorf("more than %d listeners", MaxListen)
+	most := MaxListen
+	if add.Metrics {
+		most -= 2 // there are two for clients in any case
 	}
-	p.cfg.Listen = append(p.cfg.Listen, Listen{Proto: proto, Addr: addr, Proxy: proxy})
+	if len(p.cfg.Listen) >= most {
+		return fmt.Errorf("more than %d listeners", most)
+	}
+	p.cfg.Listen = append(p.cfg.Listen, add)
 	return nil
 }
 

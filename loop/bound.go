@@ -20,7 +20,10 @@ type Bound struct {
 // chooses. It leaves nothing open.
 func Probe(cfg Config) Bound {
 	cfg = cfg.withDefaults()
-	b := Bound{Addrs: cfg.listen()}
+	b := Bound{Addrs: cfg.Listen}
+	if !forClients(b.Addrs) {
+		b.Addrs = append(defaults(), b.Addrs...)
+	}
 	b.Files, _ = raiseFileLimit()                                         // 0 is unknown
 	b.Connections, _ = maxConns(b.Files, cfg.MaxConns, 2*cfg.TCPReactors) // 0 is less than anybody wants
 	if !slices.ContainsFunc(b.Addrs, func(a Addr) bool { return a.Network == "udp" }) {

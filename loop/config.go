@@ -30,7 +30,7 @@ const defaultReceiveBuffer = 3 << 19
 // Config says what to serve, and where. Zero values mean the default, except
 // for Store, which must be given.
 type Config struct {
-	Listen        []Addr        // none: the addresses of Sockets, or else TCP and UDP on port 6969 of every address
+	Listen        []Addr        // none but for metrics: the addresses of Sockets, and without these TCP and UDP on port 6969 of every address
 	Sockets       []int         // bound already, and taken over whatever happens; used for the addresses they have
 	TCPReactors   int           // 0: as many as processors in use
 	UDPReactors   int           // for each UDP address; 0: as many as processors in use
@@ -161,14 +161,6 @@ func (cfg Config) withDefaults() Config {
 		cfg.sendLimit = sendLimit
 	}
 	return cfg
-}
-
-// listen returns where to listen.
-func (cfg *Config) listen() []Addr {
-	if len(cfg.Listen) == 0 {
-		return defaults()
-	}
-	return cfg.Listen
 }
 
 // closeEvery returns how often overdue connections are looked for, and how late

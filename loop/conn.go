@@ -15,6 +15,7 @@ type conn struct {
 	rest     []byte // what has come behind requests whose answers have not left, or nil
 	drained  int32  // bytes thrown away while draining
 	proxied  bool   // a PROXY header has to come first
+	metrics  bool   // it came to an address for metrics
 	parting  bool   // what is written now is the last, and then it closes
 	draining bool   // answered for the last time; input is thrown away
 	left     bool   // the desk has it; the transport's descriptor is not the last

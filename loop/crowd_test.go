@@ -48,7 +48,7 @@ func newTestCrowd(reactors, limit int) *testCrowd {
 // not kept.
 func (w *testCrowd) come(i int, name, in string, unsent int) *conn {
 	t := w.reactors[i]
-	c := t.opened(&fakeLink{}, client4, false)
+	c := t.opened(&fakeLink{}, client4, new(Addr))
 	w.names[c] = name
 	return w.say(i, c, in, unsent)
 }
@@ -248,7 +248,7 @@ func TestRoomAllocs(t *testing.T) {
 	w := newTestCrowd(2, limit)
 	r, link, in := w.reactors[0], &fakeLink{}, []byte(keep)
 	come := func() {
-		if c := r.opened(link, client4, false); !r.traffic(c, in) || !r.place(c) {
+		if c := r.opened(link, client4, new(Addr)); !r.traffic(c, in) || !r.place(c) {
 			t.Fatal("it is not kept")
 		}
 	}

@@ -55,10 +55,9 @@ type engine struct {
 
 // A place is a socket of ours and what gnet thinks it is.
 type place struct {
-	network string // "tcp" or "udp"
-	proxy   bool   // connections begin with a PROXY header
-	fd      int    // ours; not closed here
-	reserve int    // descriptor of the reservation, or -1
+	ours    *Addr // what it is for
+	fd      int   // ours; not closed here
+	reserve int   // descriptor of the reservation, or -1
 	at      netip.AddrPort
 }
 
@@ -74,7 +73,7 @@ func (s *Server) prepare(e *engine) {
 
 // add gives socket fd of l to the engine. The descriptor stays the caller's.
 func (e *engine) add(l *listener, fd int) {
-	e.sockets = append(e.sockets, place{network: l.addr.Network, proxy: l.addr.Proxy, fd: fd, reserve: -1})
+	e.sockets = append(e.sockets, place{ours: &l.addr, fd: fd, reserve: -1})
 }
 
 // Bounds on the pause before an engine that ended unasked is started again.
@@ -129,7 +128,7 @@ func (e *engine) rotate(handler gnet.EventHandler) error {
 		if err := p.book(); err != nil {
 			return fmt.Errorf("placeholder: %w", err)
 		}
-		addrs[i] = fmt.Sprintf("%s4://%v", p.network, p.at)
+		addrs[i] = fmt.Sprintf("%s4://%v", p.ours.Network, p.at)
 	}
 	e.mu.Lock()
 	e.down, e.err = false, nil
@@ -235,17 +234,16 @@ func (e *engine) learn(loop gnet.EventLoop) {
 	}
 }
 
-// forProxies reports whether a connection with that local address came through
-// a socket for reverse proxies. The address is a placeholder, and their ports
-// are all different.
-func (e *engine) forProxies(local net.Addr) bool {
+// through returns the address of ours that a connection with that local address
+// came to. The latter is a placeholder, and their ports are all different.
+func (e *engine) through(local net.Addr) *Addr {
 	tcp, ok := local.(*net.TCPAddr)
 	for i := range e.sockets {
-		if p := &e.sockets[i]; p.proxy && (!ok || int(p.at.Port()) == tcp.Port) {
-			return true
+		if p := &e.sockets[i]; ok && int(p.at.Port()) == tcp.Port {
+			return p.ours
 		}
 	}
-	return false
+	return nil
 }
 
 // release closes all reservations.
@@ -262,7 +260,7 @@ func (e *engine) release() {
 // is down any other will do: nobody is meant to reach it.
 func (p *place) book() error {
 	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	b := binding{addr: Addr{Network: p.network, AddrPort: netip.AddrPortFrom(local, 0)}}
+	b := binding{addr: Addr{Network: p.ours.Network, AddrPort: netip.AddrPortFrom(local, 0)}}
 	fd, err := bindSocket(b, true)
 	if err != nil {
 		b.addr.AddrPort = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
@@ -283,7 +281,7 @@ const maxScan = 1 << 20
 // adopt puts our socket in the place of gnet's.
 func (p *place) adopt() error {
 	want := unix.SOCK_DGRAM
-	if p.network == "tcp" {
+	if p.ours.Network == "tcp" {
 		want = unix.SOCK_STREAM
 	}
 	for fd := range maxScan {
@@ -294,7 +292,7 @@ func (p *place) adopt() error {
 			return dupOver(p.fd, fd)
 		}
 	}
-	return fmt.Errorf("no descriptor for placeholder %s %v", p.network, p.at)
+	return fmt.Errorf("no descriptor for placeholder %s %v", p.ours.Network, p.at)
 }
 
 // A logger passes on what gnet has to say if it is an error.

@@ -36,6 +36,8 @@ type reactor struct {
 	page      bool     // there is one for people
 	readers   networks // who may read statistics, or none for everybody; shared, never changed
 
+	metrics bool // the request came to an address for metrics
+
 	http  proto.HTTPRequest
 	udp   proto.Announce
 	reply proto.AnnounceReply

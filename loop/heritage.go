@@ -35,6 +35,7 @@ type Conn struct {
 	FD       int
 	Src      netip.AddrPort
 	Proxied  bool          // a PROXY header has to come first
+	Metrics  bool          // it came to an address for metrics
 	Asked    bool          // there has been a request
 	Draining bool          // answered for the last time; input is thrown away
 	Parting  bool          // what was written is the last, and it closes when all of that is on its way
@@ -186,7 +187,7 @@ func (b *brake) release() { <-b.on; b.free <- struct{}{} }
 // adopted makes c, which is to be served through l, a connection of t. It has to
 // be placed.
 func (t *tcpReactor) adopted(l link, c *Conn) *conn {
-	k := t.enter(l, c.Src, c.Proxied)
+	k := t.enter(l, c.Src, c.Proxied, c.Metrics)
 	k.asked, k.draining, k.parting, k.drained = c.Asked, c.Draining, c.Parting, c.Drained
 	t.requests.keep(k, c.Partial)
 	if len(c.Rest) > 0 {
@@ -199,7 +200,7 @@ func (t *tcpReactor) adopted(l link, c *Conn) *conn {
 // has not left.
 func (c *conn) handedOn(fd int, now int64) Conn {
 	return Conn{
-		FD: fd, Src: c.src, Proxied: c.proxied, Asked: c.asked, Draining: c.draining, Parting: c.parting,
+		FD: fd, Src: c.src, Proxied: c.proxied, Metrics: c.metrics, Asked: c.asked, Draining: c.draining, Parting: c.parting,
 		Quiet: time.Duration(now-c.since) * time.Millisecond, Age: time.Duration(now-c.began) * time.Millisecond,
 		Drained: c.drained, Partial: c.partial, Rest: c.rest,
 	}

@@ -35,6 +35,9 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 	q, family := &r.http, familyOf(client)
 	q.ReadIP = r.trust.announcers.contains(client)
 	err := proto.ParseHTTP(req, q)
+	if r.metrics && isClients(q.Kind, err) {
+		err = proto.ErrNotFound
+	}
 	r.keep = q.KeepAlive || proxied && q.Minor11 && !q.Close
 	if refusal, ok := err.(proto.Refusal); ok {
 		if refusal == proto.RefuseNoInfohash {
@@ -63,6 +66,8 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 			return r.numbers(dst, client)
 		case viewPage:
 			return r.showPage(dst, req, client)
+		case viewHealth:
+			return r.health(dst)
 		}
 	case q.Kind == proto.KindRoot && r.hasRoot():
 		return r.showPage(dst, req, client)
@@ -72,6 +77,16 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 	}
 	r.stats.Inc(stats.HTTPNotFound, family)
 	return append(dst, proto.HTTP404...), fateClose
+}
+
+// isClients reports whether a request of that kind, parsed with err, is one that
+// clients make.
+func isClients(k proto.Kind, err error) bool {
+	switch k {
+	case proto.KindAnnounce, proto.KindScrape, proto.KindFullScrape:
+		return err != proto.ErrInvalid && err != proto.ErrNotFound
+	}
+	return false
 }
 
 // invalidity returns as what an invalid request is counted.

@@ -14,11 +14,13 @@ const DefaultPort = 6969
 
 // Addr is where to listen. Network is "tcp" or "udp". Port 0 lets the system
 // choose one. With Proxy, which is for TCP, a connection has to come from one
-// of [Trust].Proxies and begin with a PROXY header.
+// of [Trust].Proxies and begin with a PROXY header. With Metrics, which is for
+// TCP and instead, operators are served and no clients.
 type Addr struct {
 	Network  string
 	AddrPort netip.AddrPort
 	Proxy    bool
+	Metrics  bool
 }
 
 func (a Addr) String() string { return a.Network + " " + a.AddrPort.String() }
@@ -53,6 +55,9 @@ func (b binding) String() string {
 	}
 	if b.addr.Proxy {
 		text += " for proxies"
+	}
+	if b.addr.Metrics {
+		text += " for metrics"
 	}
 	return text
 }
@@ -93,7 +98,7 @@ func supported() support {
 // [::] stands for every address of both families, as far as the kernel has
 // them; but IPv4 is left to 0.0.0.0 where that is named with the same port.
 func plan(named []Addr, has support) []binding {
-	seen := make(map[Addr]bool) // as if without Proxy: a port is bound for one thing
+	seen := make(map[Addr]bool) // as plain: a port is bound for one thing
 	var plan []binding
 	add := func(a Addr) {
 		if !seen[a.plain()] || a.AddrPort.Port() == 0 {
@@ -127,16 +132,38 @@ func (a Addr) in4() Addr {
 	return a
 }
 
-// plain returns a without Proxy.
+// plain returns a as one that anybody may use.
 func (a Addr) plain() Addr {
-	a.Proxy = false
+	a.Proxy, a.Metrics = false, false
 	return a
 }
 
-// defaults returns where to listen when nothing is named.
+// defaults returns where to listen when nothing is named for clients.
 func defaults() []Addr {
 	every := netip.AddrPortFrom(netip.IPv6Unspecified(), DefaultPort)
 	return []Addr{{Network: "tcp", AddrPort: every}, {Network: "udp", AddrPort: every}}
+}
+
+// forClients reports whether clients are served at any of those addresses.
+func forClients(named []Addr) bool {
+	return slices.ContainsFunc(named, func(a Addr) bool { return !a.Metrics })
+}
+
+// decide returns what to listen on where those addresses are named and sockets
+// are there already. If no address for clients is named, they are served at
+// the sockets that are not for metrics, or if there are none, at the defaults.
+func decide(named []Addr, have []inherited, has support) []binding {
+	if forClients(named) {
+		return plan(named, has)
+	}
+	metrics := plan(named, has)
+	have = slices.DeleteFunc(slices.Clone(have), func(h inherited) bool {
+		return slices.ContainsFunc(metrics, func(b binding) bool { return b.addr.plain() == h.addr })
+	})
+	if len(have) > 0 {
+		return append(planOf(have), metrics...)
+	}
+	return plan(append(defaults(), named...), has)
 }
 
 // A listener is one address with a socket per reactor.

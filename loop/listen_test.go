@@ -11,10 +11,11 @@ import (
 
 func addr(s string) Addr {
 	network, ap, _ := strings.Cut(s, " ")
-	if network == "proxy" {
-		return Addr{Network: "tcp", AddrPort: netip.MustParseAddrPort(ap), Proxy: true}
+	a := Addr{Network: network, AddrPort: netip.MustParseAddrPort(ap), Proxy: network == "proxy", Metrics: network == "metrics"}
+	if a.Proxy || a.Metrics {
+		a.Network = "tcp"
 	}
-	return Addr{Network: network, AddrPort: netip.MustParseAddrPort(ap)}
+	return a
 }
 
 func TestPlan(t *testing.T) {
@@ -39,6 +40,7 @@ func TestPlan(t *testing.T) {
 		{supportMixed, "proxy 127.0.0.1:1,proxy [::]:2", "tcp 127.0.0.1:1 for proxies,tcp [::]:2 (IPv4 and IPv6) for proxies"},
 		{supportMixed, "proxy [::]:1,tcp 0.0.0.0:1", "tcp [::]:1 (IPv6) for proxies,tcp 0.0.0.0:1 (IPv4)"},
 		{supportApart, "proxy [::]:1,tcp 0.0.0.0:1", "tcp [::]:1 (IPv6) for proxies,tcp 0.0.0.0:1 (IPv4)"},
+		{supportMixed, "tcp [::]:1,metrics [::]:2", "tcp [::]:1 (IPv4 and IPv6),tcp [::]:2 (IPv4 and IPv6) for metrics"},
 		{supportApart, "proxy [::]:1", "tcp [::]:1 (IPv6) for proxies,tcp 0.0.0.0:1 (IPv4) for proxies"},
 	}
 	for _, tt := range tests {

@@ -16,7 +16,8 @@
 //	tcp [::]:p ─┤
 //	            └ TCP reactor 1   accept, read ─► requests ─► request ─► one write
 //
-// A listener for reverse proxies is one more address of the TCP reactors.
+// A listener for reverse proxies is one more address of the TCP reactors, and so
+// is one for metrics, where operators are served and no clients.
 //
 // Each kind has two transports. On Linux a UDP reactor takes up to 64 datagrams
 // with one system call and answers them with another, which costs half of
@@ -245,10 +246,7 @@ func (s *Server) planSockets() ([]binding, [][]inherited, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	bindings := planOf(have)
-	if len(s.cfg.Listen) > 0 || len(have) == 0 {
-		bindings = plan(s.cfg.listen(), supported())
-	}
+	bindings := decide(s.cfg.Listen, have, supported())
 	shares, left := divide(bindings, have)
 	for _, b := range planOf(left) {
 		s.cfg.Logf(Warning, "listen", "a socket of %v was handed to us, which is not in the configuration: not used", b)

@@ -157,7 +157,7 @@ func TestConnectionBudget(t *testing.T) {
 	r := newGuardedReactor(testRates)
 	tcp := newTCPReactor(r, &quota{limit: 1000}, new(Config))
 	for i := range 100 {
-		c := tcp.opened(nil, client4, false)
+		c := tcp.opened(nil, client4, new(Addr))
 		if (c != nil) != (i < 20) {
 			t.Fatalf("connection %d: %v", i, c)
 		}
@@ -172,7 +172,7 @@ func TestConnectionBudget(t *testing.T) {
 		t.Errorf("connections that were turned away are counted as open")
 	}
 	for range 1000 {
-		c := tcp.opened(nil, netip.MustParseAddrPort("10.0.0.1:80"), false)
+		c := tcp.opened(nil, netip.MustParseAddrPort("10.0.0.1:80"), new(Addr))
 		if c == nil {
 			t.Fatal("a trusted proxy is turned away")
 		}
@@ -190,7 +190,7 @@ func TestPushedOutBudget(t *testing.T) {
 		tcp.guard = newGuard(testRates)
 		n := 0
 		for range 100 {
-			c := tcp.opened(new(fakeLink), client4, false)
+			c := tcp.opened(new(fakeLink), client4, new(Addr))
 			if c == nil {
 				break
 			}

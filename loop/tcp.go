@@ -91,28 +91,27 @@ func newTCPReactor(r *reactor, q *quota, cfg *Config) *tcpReactor {
 	return t
 }
 
-// opened takes a new connection from src, through a listener for proxies or
-// not. If it is not welcome, it returns nil, and the transport closes.
+// opened takes a new connection from src to an address of ours. If it is not welcome, it returns nil, and the transport closes.
 // Otherwise the transport either has it placed or closes it, soon.
-func (t *tcpReactor) opened(l link, src netip.AddrPort, proxied bool) *conn {
+func (t *tcpReactor) opened(l link, src netip.AddrPort, to *Addr) *conn {
 	t.stats.Inc(stats.TCPAccepts, familyOf(src.Addr()))
-	if !proxied && t.shuts(src.Addr()) {
+	if !to.Proxy && t.shuts(src.Addr()) {
 		return nil
 	}
-	if proxied && !t.trust.proxies.contains(src.Addr()) {
+	if to.Proxy && !t.trust.proxies.contains(src.Addr()) {
 		t.stats.Inc(stats.TCPUnproxied, familyOf(src.Addr()))
 		return nil
 	}
-	return t.enter(l, src, proxied)
+	return t.enter(l, src, to.Proxy, to.Metrics)
 }
 
 // enter returns a new connection, which has a place in the quota and none in the
 // crowd.
-func (t *tcpReactor) enter(l link, src netip.AddrPort, proxied bool) *conn {
+func (t *tcpReactor) enter(l link, src netip.AddrPort, proxied, metrics bool) *conn {
 	t.quota.used.Add(1)
 	t.open++
 	c := t.pool.get()
-	c.link, c.src, c.proxied = l, src, proxied
+	c.link, c.src, c.proxied, c.metrics = l, src, proxied, metrics
 	return c
 }
 
@@ -155,7 +154,7 @@ func (t *tcpReactor) converse(c *conn, in []byte) bool {
 			return false
 		}
 	}
-	t.out = t.out[:0]
+	t.out, t.metrics = t.out[:0], c.metrics
 	last := fateKeep
 	for last == fateKeep {
 		req, rest, long := t.requests.next(c, in)

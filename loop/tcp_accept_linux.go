@@ -15,7 +15,7 @@ import (
 type door struct {
 	fd     int // not closed here
 	number int // its place in doors, counted from 1
-	proxy  bool
+	addr   *Addr
 	paused bool // accepting failed; it is not watched for a while
 }
 
@@ -29,7 +29,7 @@ func (r *epollReactor) acceptAll(d *door) {
 			uintptr(unsafe.Pointer(&r.name)), uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch {
 		case errno == 0:
-			r.accepted(int(fd), d.proxy)
+			r.accepted(int(fd), d.addr)
 			got = true
 		case errno == unix.EAGAIN || got && !passes(errno):
 			return // for want of a descriptor it fails even if nobody waits
@@ -75,11 +75,11 @@ func (r *epollReactor) pause(d *door) {
 	r.epoll.wakeIn(acceptPause) // if ring was called, chores remind us
 }
 
-// accepted serves a new connection, whose name is in r, and keeps it if that
-// was not all.
-func (r *epollReactor) accepted(fd int, proxied bool) {
+// accepted serves a new connection to an address of ours, whose name is in r,
+// and keeps it if that was not all.
+func (r *epollReactor) accepted(fd int, to *Addr) {
 	k := r.newLink(fd)
-	if k.conn = r.opened(k, source(&r.name), proxied); k.conn == nil {
+	if k.conn = r.opened(k, source(&r.name), to); k.conn == nil {
 		unix.Close(fd)
 		return
 	}

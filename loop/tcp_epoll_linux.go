@@ -57,7 +57,7 @@ func newEpollReactor(t *tcpReactor, b *barrier, logf Logf) tcpTransport {
 
 // add implements [tcpTransport].
 func (r *epollReactor) add(l *listener, fd int) {
-	r.doors = append(r.doors, door{fd: fd, number: len(r.doors) + 1, proxy: l.addr.Proxy})
+	r.doors = append(r.doors, door{fd: fd, number: len(r.doors) + 1, addr: &l.addr})
 }
 
 // run implements [tcpTransport].

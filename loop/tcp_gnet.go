@@ -38,7 +38,11 @@ func (r *gnetTCPReactor) run() { r.engine.run(r) }
 
 // OnOpen implements [gnet.EventHandler].
 func (r *gnetTCPReactor) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
-	c := r.opened(g, sourceOf(g.RemoteAddr()), r.forProxies(g.LocalAddr()))
+	to := r.through(g.LocalAddr())
+	if to == nil { // it has no address any more
+		return nil, gnet.Close
+	}
+	c := r.opened(g, sourceOf(g.RemoteAddr()), to)
 	if c == nil {
 		return nil, gnet.Close
 	}

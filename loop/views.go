@@ -1,12 +1,13 @@
 package loop
 
-// A view is one way of telling the statistics. All are below one path, which
-// the operator may choose so that it is not guessed:
+// A view is one way of telling how the tracker is. Most are below one path,
+// which the operator may choose so that it is not guessed:
 //
 //	/stats?mode=…   viewPages     what opentracker tells
 //	/stats.json     viewNumbers   the same and more, for programs
 //	/stats.html     viewPage      the same, for people
 //	/               viewPage      unless the path was chosen, or / leads elsewhere
+//	/healthz        viewHealth    that it serves, to anybody
 type view uint8
 
 const (
@@ -14,11 +15,18 @@ const (
 	viewPages
 	viewNumbers
 	viewPage
+	viewHealth
 )
+
+// healthPath is where anybody is told that we serve, and nothing else.
+const healthPath = "healthz"
 
 // viewOf returns the view at that path, which is decoded and without leading
 // slashes.
 func (r *reactor) viewOf(path []byte) view {
+	if string(path) == healthPath {
+		return viewHealth
+	}
 	if len(path) < len(r.statsPath) || string(path[:len(r.statsPath)]) != r.statsPath {
 		return viewNone
 	}
@@ -39,4 +47,10 @@ func (r *reactor) viewOf(path []byte) view {
 // statistics does not want them to be found by everybody.
 func (r *reactor) hasRoot() bool {
 	return r.page && r.redirect == "" && r.statsPath == defaultStatsPath
+}
+
+// health answers whether we serve.
+func (r *reactor) health(dst []byte) ([]byte, fate) {
+	r.body = append(r.body[:0], "ok\n"...)
+	return r.finish(dst)
 }
