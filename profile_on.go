@@ -12,6 +12,9 @@ import (
 // profile looks at it; make profile does all of this.
 const profileKey = "TRACKER_PROFILE"
 
+// profiled says that a profile is taken from the start.
+const profiled = true
+
 // startProfile opens the file while it can: later we are someone else, and
 // somewhere else.
 func startProfile() (stop func(), err error) {

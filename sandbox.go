@@ -4,8 +4,9 @@ package main
 // [allowed] in sandbox_linux.go. These are the parts of it that depend on the
 // configuration.
 type needs struct {
-	fifos  bool // open to read and write what is there, for access.fifo_add and access.fifo_delete
-	writes bool // make, sync, rename and remove files
+	fifos    bool // open to read and write what is there, for access.fifo_add and access.fifo_delete
+	writes   bool // make, sync, rename and remove files
+	profiles bool // of CPU time, which needs timers; for whom access.stats names
 }
 
 // confine enters the sandbox, unless the configuration says not to, and tells
@@ -16,7 +17,11 @@ func (t *tracker) confine() {
 		logf(info, "sandbox", "sandbox: off, as configured")
 		return
 	}
-	n := needs{fifos: t.cfg.FIFOAdd+t.cfg.FIFODelete != "", writes: t.state.path != ""}
+	n := needs{
+		fifos:    t.cfg.FIFOAdd+t.cfg.FIFODelete != "",
+		writes:   t.state.path != "",
+		profiles: profiled || len(t.cfg.Stats) > 0,
+	}
 	calls, err := enterSandbox(n)
 	if err != nil {
 		logf(warning, "sandbox", "sandbox: none: %v; serving on without", err)

@@ -67,6 +67,7 @@ var attempts = []attempt{
 	{"io_uring_setup", calling(unix.SYS_IO_URING_SETUP), unix.ENOSYS, errUntried},
 	{"kexec_load", calling(unix.SYS_KEXEC_LOAD), unix.ENOSYS, errUntried},
 	{"init_module", calling(unix.SYS_INIT_MODULE), unix.ENOSYS, errUntried},
+	{"timer to profile with", calling(unix.SYS_TIMER_CREATE), unix.ENOSYS, unix.EFAULT},
 	{"memfd_create", calling(unix.SYS_MEMFD_CREATE), unix.ENOSYS, errUntried},
 	{"another filter", calling(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT), unix.ENOSYS, errUntried},
 
@@ -186,7 +187,7 @@ func tryFromInside() int {
 	}
 	which := os.Getenv(asPrisoner)
 	if err == nil && which != "off" {
-		_, err = enterSandbox(needs{fifos: which == "fifos", writes: which == "writes"})
+		_, err = enterSandbox(needs{fifos: which == "fifos", writes: which == "writes", profiles: which == "profiles"})
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -213,9 +214,10 @@ func tryFromInside() int {
 func TestFromInside(t *testing.T) {
 	asRoot(t)
 	for which, exceptions := range map[string]map[string]error{
-		"off":   {},
-		"plain": {},
-		"fifos": {"open to read and write": nil},
+		"off":      {},
+		"plain":    {},
+		"fifos":    {"open to read and write": nil},
+		"profiles": {"timer to profile with": unix.EFAULT},
 		"writes": {
 			"open to write": nil, "open to read and write": nil, "open to truncate": nil, "open to create": nil,
 			"snapshot": nil, "remove": unix.ENOENT,

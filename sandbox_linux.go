@@ -119,7 +119,6 @@ func allowed(n needs, pid uint32) []rule {
 		unix.SYS_EXIT, unix.SYS_EXIT_GROUP, unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ, // the last two are libc's, with cgo
 		unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_MEMBARRIER, unix.SYS_GETCPU,
 		unix.SYS_CLOCK_GETTIME, unix.SYS_CLOCK_GETRES, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_GETTIMEOFDAY,
-		unix.SYS_SETITIMER, unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_DELETE, // profiles
 		unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_SIGALTSTACK,
 		unix.SYS_RESTART_SYSCALL, // made by the kernel, after SIGCONT
 		unix.SYS_GETRANDOM,
@@ -147,6 +146,10 @@ func allowed(n needs, pid uint32) []rule {
 			unix.SYS_FCHMOD, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT,
 		)...)
 		rules = append(rules, toWriteOnThisCPU...)
+	}
+	if n.profiles {
+		rules = append(rules, plain(unix.SYS_SETITIMER, unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_DELETE)...)
+		rules = append(rules, toProfileOnThisCPU...)
 	}
 	return rules
 }

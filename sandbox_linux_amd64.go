@@ -9,3 +9,6 @@ var onThisCPU = append(plain(
 
 // toWriteOnThisCPU are those of them that change files.
 var toWriteOnThisCPU = plain(unix.SYS_RENAMEAT)
+
+// toProfileOnThisCPU are those of them that profiles need: none.
+var toProfileOnThisCPU []rule

@@ -14,3 +14,6 @@ const renameat = 38
 
 // toWriteOnThisCPU are those of them that change files.
 var toWriteOnThisCPU = plain(renameat)
+
+// toProfileOnThisCPU are those of them that profiles need: none.
+var toProfileOnThisCPU []rule

@@ -19,6 +19,7 @@ import (
 type order struct {
 	page    stats.Request
 	numbers stats.NumbersRequest // instead of the page, unless it is zero
+	profile profile              // instead of either, if it has a name
 	scrape  bool                 // it is a full scrape
 	gzip    bool                 // the client can decode it
 	family  stats.Family
@@ -65,6 +66,7 @@ type desk struct {
 	asked  map[netip.Prefix]int // orders of each client that are not done
 	taken  int64                // orders that are not done
 	closed bool
+	studio studio // orders for profiles are there, and not in the two before
 }
 
 // Limits of the desk. opentracker too gives a long answer 15 minutes in all.
@@ -92,6 +94,7 @@ func newDesk(l *ledger, q *quota, cfg *Config) *desk {
 		now:    cfg.Now,
 		open:   map[*os.File]bool{},
 		asked:  map[netip.Prefix]int{},
+		studio: studio{orders: make(chan order, 1)},
 	}
 }
 
@@ -129,6 +132,9 @@ func (d *desk) busy(o *order) bool { q := d.queue(o); return len(q) == cap(q) }
 func (d *desk) take(o order) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if o.profile.name != "" {
+		return d.studio.take(o)
+	}
 	if o.who.IsValid() && d.asked[o.who] >= o.most() || d.taken >= max(1, d.quota.limit/4) {
 		return false
 	}
@@ -157,6 +163,10 @@ func (d *desk) busyWith() int {
 func (d *desk) done(o *order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if o.profile.name != "" {
+		d.studio.done()
+		return
+	}
 	d.taken--
 	if d.asked[o.who]--; d.asked[o.who] == 0 {
 		delete(d.asked, o.who)
@@ -183,18 +193,22 @@ func (d *desk) close() {
 	for f := range d.open {
 		_ = f.SetWriteDeadline(time.Unix(1, 0))
 	}
+	d.studio.hurry()
 }
+
+// ends reports whether nothing more is to be written to f. d.mu is held.
+func (d *desk) ends(f *os.File) bool { return d.closed || d.studio.closed && d.studio.posing == f }
 
 // cut ends the answers being written and those waited for, and returns when
 // there are none. No more may come meanwhile.
 func (d *desk) cut() {
 	d.close()
-	for d.busyWith() > 0 {
+	for d.busyWith() > 0 || d.isProfiling() {
 		time.Sleep(time.Millisecond)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.closed = false
+	d.closed, d.studio.closed = false, false
 }
 
 // clear closes the connections nobody got to. It is called when nobody takes or
@@ -205,6 +219,8 @@ func (d *desk) clear() {
 		case o := <-d.orders:
 			d.drop(&o)
 		case o := <-d.short:
+			d.drop(&o)
+		case o := <-d.studio.orders:
 			d.drop(&o)
 		default:
 			return
@@ -246,6 +262,9 @@ func (d *desk) answer(o *order) {
 
 // write writes the whole answer to o.
 func (d *desk) write(w *patient, o *order) error {
+	if o.profile.name != "" {
+		return d.writeProfile(w, o)
+	}
 	if o.scrape {
 		d.ledger.own.Inc(stats.FullScrapes, o.family)
 		return d.list(w, o)
@@ -374,7 +393,7 @@ func (w *patient) extend() error {
 	}
 	w.desk.mu.Lock()
 	defer w.desk.mu.Unlock()
-	if w.desk.closed {
+	if w.desk.ends(w.file) {
 		return os.ErrClosed
 	}
 	return w.file.SetWriteDeadline(deadline)

@@ -84,4 +84,6 @@ func TestConnsOverGnet(t *testing.T) {
 	t.Run("PROXYConnections", TestPROXYConnections)
 	t.Run("Unproxied", TestUnproxied)
 	t.Run("LongAnswers", TestLongAnswers)
+	t.Run("ProfileAlone", TestProfileAlone)
+	t.Run("ProfileCut", TestProfileCut)
 }

@@ -53,6 +53,7 @@ type Conn struct {
 // arrives waits in the sockets, for Resume or for another process. Pause and
 // Resume are called in turn, after Run and not after Stop.
 func (s *Server) Pause() {
+	s.desk.endProfiles()
 	close(s.paused)
 	for _, u := range s.udp {
 		u.wake()

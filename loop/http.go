@@ -68,6 +68,8 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 			return r.showPage(dst, req, client)
 		case viewHealth:
 			return r.health(dst)
+		case viewProfiles:
+			return r.profile(dst, client)
 		}
 	case q.Kind == proto.KindRoot && r.hasRoot():
 		return r.showPage(dst, req, client)

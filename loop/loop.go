@@ -102,6 +102,7 @@
 // and full scrapes. Those connections are taken out of their loop and given to
 // the [desk], a handful of goroutines that were there all the time, which write
 // at the speed of the client and in bounded memory. The answers always close.
+// Profiles are made by one more goroutine; see profiles.go.
 //
 // # What it never does
 //
@@ -232,6 +233,9 @@ func (s *Server) start() error {
 	s.sayWhere()
 	close(s.barrier.serve)
 	s.read()
+	if len(s.cfg.Stats) > 0 { // or nobody may have any
+		s.running.Go(func() { s.desk.clerk(s.desk.studio.orders, s.barrier.closed) })
+	}
 	for range s.cfg.Clerks {
 		s.running.Go(func() { s.desk.clerk(s.desk.orders, s.barrier.closed) })
 	}

@@ -214,7 +214,11 @@ func (t *tcpReactor) leaveConn(c *conn) {
 		}
 	}
 	if !c.left { // for want of room or of a descriptor
-		t.out, _ = t.tooBusy(t.out, t.order.family)
+		if t.order.profile.name != "" {
+			t.out = t.answerTaken(&t.order)
+		} else {
+			t.out, _ = t.tooBusy(t.out, t.order.family)
+		}
 		t.flush(c)
 		return
 	}

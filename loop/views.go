@@ -1,5 +1,7 @@
 package loop
 
+import "bytes"
+
 // A view is one way of telling how the tracker is. Most are below one path,
 // which the operator may choose so that it is not guessed:
 //
@@ -8,6 +10,7 @@ package loop
 //	/stats.html     viewPage      the same, for people
 //	/               viewPage      unless the path was chosen, or / leads elsewhere
 //	/healthz        viewHealth    that it serves, to anybody
+//	/debug/pprof/…  viewProfiles  where its time and memory go
 type view uint8
 
 const (
@@ -16,6 +19,7 @@ const (
 	viewNumbers
 	viewPage
 	viewHealth
+	viewProfiles
 )
 
 // healthPath is where anybody is told that we serve, and nothing else.
@@ -24,8 +28,11 @@ const healthPath = "healthz"
 // viewOf returns the view at that path, which is decoded and without leading
 // slashes.
 func (r *reactor) viewOf(path []byte) view {
-	if string(path) == healthPath {
+	switch {
+	case string(path) == healthPath:
 		return viewHealth
+	case bytes.HasPrefix(path, profilesPrefix):
+		return viewProfiles
 	}
 	if len(path) < len(r.statsPath) || string(path[:len(r.statsPath)]) != r.statsPath {
 		return viewNone
