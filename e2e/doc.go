@@ -12,12 +12,14 @@
 //     for transmission, aria2 and libtorrent, in network namespaces of its own.
 //   - proxies_test.go puts nginx and haproxy in front, and sees that the peers
 //     get the client's address, and nobody else's by forging a header.
+//   - prometheus_test.go has Prometheus read the metrics, and tell at what rate
+//     requests come.
 //   - readers_test.go reads the statistics as programs that are out there do.
 //   - badinput_test.go cuts, mangles and dawdles, descriptors_test.go floods,
 //     and both see it go on serving.
 //
 // The tests need Linux. The transfers need root, for the namespaces, and the
-// clients, the others nginx, haproxy and curl; what is missing is named, and is a failure: a test that skips is a
+// clients, the others nginx, haproxy, curl and Prometheus; what is missing is named, and is a failure: a test that skips is a
 // test nobody misses. Nothing here imports a package of the tracker, so no
 // mistake can cancel itself out.
 package e2e

@@ -37,6 +37,7 @@ type reactor struct {
 	readers   networks // who may read statistics, or none for everybody; shared, never changed
 
 	metrics bool // the request came to an address for metrics
+	apart   bool // there are such addresses
 
 	http  proto.HTTPRequest
 	udp   proto.Announce

@@ -66,6 +66,8 @@ func (r *reactor) request(dst, req []byte, src netip.AddrPort) ([]byte, fate) {
 			return r.numbers(dst, client)
 		case viewPage:
 			return r.showPage(dst, req, client)
+		case viewMetrics:
+			return r.tellMetrics(dst, client)
 		case viewHealth:
 			return r.health(dst)
 		case viewProfiles:

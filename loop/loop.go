@@ -118,6 +118,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -438,6 +439,7 @@ func (s *Server) newReactor(wire stats.Wire) *reactor {
 		statsPath:   s.cfg.StatsPath,
 		page:        !s.cfg.NoPage,
 		readers:     makeNetworks(s.cfg.Stats),
+		apart:       slices.ContainsFunc(s.cfg.Listen, func(a Addr) bool { return a.Metrics }),
 	}
 	s.ledger.counters[wire] = append(s.ledger.counters[wire], r.stats)
 	s.ledger.woodpeckers = append(s.ledger.woodpeckers, r.woodpeckers)
@@ -530,6 +532,9 @@ func (s *Server) Stop() {
 			u.close()
 		}
 		closeAll(s.listeners)
+		if s.ledger.process != nil {
+			s.ledger.process.close()
+		}
 	})
 }
 

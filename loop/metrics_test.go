@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"io"
 	"net/netip"
+	"os"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"tracker/stats"
 )
@@ -117,5 +121,97 @@ func TestDecide(t *testing.T) {
 		if s := strings.Join(got, ","); s != tt.want {
 			t.Errorf("%q, there are %q: got %s, want %s", tt.named, tt.have, s, tt.want)
 		}
+	}
+}
+
+// TestMetricsPlaces looks for metrics where they are and where they are not.
+func TestMetricsPlaces(t *testing.T) {
+	for _, tt := range []struct {
+		path       string
+		apart, via bool // there is an address for metrics; the request came there
+		found      string
+	}{
+		{"stats", false, false, "metrics"},
+		{"secret", false, false, "secret.metrics"},
+		{"stats", true, false, ""},
+		{"secret", true, false, ""},
+		{"stats", true, true, "metrics"},
+		{"secret", true, true, "metrics secret.metrics"},
+	} {
+		r := newTestReactor()
+		r.statsPath, r.apart, r.metrics = tt.path, tt.apart, tt.via
+		for _, path := range []string{"metrics", "stats.metrics", "secret.metrics", "metrics.metrics"} {
+			want := "HTTP/1.0 404 "
+			if slices.Contains(strings.Fields(tt.found), path) {
+				want = statusOK
+			}
+			got, _ := r.request(nil, []byte("GET /"+path+" HTTP/1.1\r\n\r\n"), client4)
+			if !strings.HasPrefix(string(got), want) {
+				t.Errorf("%+v: /%s: %.50q, want %s", tt, path, got, want)
+			}
+			if want == statusOK && !strings.Contains(string(got), "\r\nContent-Type: text/plain; version=0.0.4") {
+				t.Errorf("/%s: %.200q", path, got)
+			}
+		}
+	}
+	r := newTestReactor()
+	r.readers = makeNetworks(named)
+	if got, _ := r.request(nil, []byte("GET /metrics HTTP/1.1\r\n\r\n"), client4); !strings.HasPrefix(string(got), "HTTP/1.0 403 ") {
+		t.Errorf("who is not named gets %.50q", got)
+	}
+}
+
+// TestMetricsUnderLoad reads metrics from a server that is far behind: there is
+// no better time to.
+func TestMetricsUnderLoad(t *testing.T) {
+	r := newTestReactor()
+	r.strain.Store(uint32(overloaded))
+	for _, path := range []string{"metrics", "healthz"} {
+		if got, _ := r.request(nil, []byte("GET /"+path+" HTTP/1.1\r\n\r\n"), client4); !strings.HasPrefix(string(got), statusOK) {
+			t.Errorf("/%s: %.50q", path, got)
+		}
+	}
+}
+
+// TestMetricsProcess compares what is told of the process with what it is.
+func TestMetricsProcess(t *testing.T) {
+	s, to := serveOne(t, Config{})
+	read := func(name string) float64 {
+		t.Helper()
+		_, body := get(t, to, "GET /metrics HTTP/1.1\r\n\r\n")
+		_, rest, _ := strings.Cut(body, "\n"+name+" ")
+		line, _, _ := strings.Cut(rest, "\n")
+		v, err := strconv.ParseFloat(line, 64)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		return v
+	}
+	began := read("process_start_time_seconds")
+	if now := float64(time.Now().Unix()); began < now-60 || began > now+1 {
+		t.Errorf("it started at %v, and it is %v", began, now)
+	}
+	if open, err := os.ReadDir("/proc/self/fd"); err == nil && s.ledger.process.files.read() > 0 {
+		if n := read("process_open_fds"); n < float64(len(open)-3) || n > float64(len(open)+10) {
+			t.Errorf("%v descriptors are open, and there are %d", n, len(open))
+		}
+	}
+	if n := read("go_gc_cycles_total"); n < 0 {
+		t.Errorf("%v collections", n)
+	}
+	runtime.GC()
+	if n := read("go_gc_cycles_total"); n < 1 {
+		t.Errorf("%v collections after one", n)
+	}
+}
+
+// TestMetricsAllocs reads metrics once more.
+func TestMetricsAllocs(t *testing.T) {
+	r := newTestReactor()
+	var dst []byte
+	req := []byte("GET /metrics HTTP/1.1\r\n\r\n")
+	dst, _ = r.request(dst, req, client4)
+	if n := testing.AllocsPerRun(100, func() { dst, _ = r.request(dst[:0], req, client4) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -27,6 +27,7 @@ type ledger struct {
 	started     int64                             // milliseconds of the clock
 	trackerID   uint32                            // of this start
 	version     string
+	floor       stats.Floor // of metrics
 }
 
 // read sets s to the present.

@@ -1,6 +1,11 @@
 package loop
 
-import "bytes"
+import (
+	"bytes"
+	"net/netip"
+
+	"tracker/stats"
+)
 
 // A view is one way of telling how the tracker is. Most are below one path,
 // which the operator may choose so that it is not guessed:
@@ -9,6 +14,7 @@ import "bytes"
 //	/stats.json     viewNumbers   the same and more, for programs
 //	/stats.html     viewPage      the same, for people
 //	/               viewPage      unless the path was chosen, or / leads elsewhere
+//	/metrics        viewMetrics   the same, for Prometheus; /PATH.metrics if the path was chosen
 //	/healthz        viewHealth    that it serves, to anybody
 //	/debug/pprof/…  viewProfiles  where its time and memory go
 type view uint8
@@ -18,6 +24,7 @@ const (
 	viewPages
 	viewNumbers
 	viewPage
+	viewMetrics
 	viewHealth
 	viewProfiles
 )
@@ -34,6 +41,9 @@ func (r *reactor) viewOf(path []byte) view {
 	case bytes.HasPrefix(path, profilesPrefix):
 		return viewProfiles
 	}
+	if string(path) == metricsPath && (r.metrics || r.hasMetrics() && r.statsPath == defaultStatsPath) {
+		return viewMetrics
+	}
 	if len(path) < len(r.statsPath) || string(path[:len(r.statsPath)]) != r.statsPath {
 		return viewNone
 	}
@@ -42,6 +52,10 @@ func (r *reactor) viewOf(path []byte) view {
 		return viewPages
 	case ".json":
 		return viewNumbers
+	case ".metrics":
+		if r.hasMetrics() && r.statsPath != defaultStatsPath {
+			return viewMetrics
+		}
 	case ".html":
 		if r.page {
 			return viewPage
@@ -54,6 +68,25 @@ func (r *reactor) viewOf(path []byte) view {
 // statistics does not want them to be found by everybody.
 func (r *reactor) hasRoot() bool {
 	return r.page && r.redirect == "" && r.statsPath == defaultStatsPath
+}
+
+// metricsPath is where metrics are, unless the path of statistics was chosen.
+const metricsPath = "metrics"
+
+// hasMetrics reports whether metrics are told at the address the request came
+// to. If some are for metrics, it has to be one of those.
+func (r *reactor) hasMetrics() bool { return r.metrics || !r.apart }
+
+// tellMetrics answers the request for metrics.
+func (r *reactor) tellMetrics(dst []byte, client netip.Addr) ([]byte, fate) {
+	family := familyOf(client)
+	if !r.mayRead(client) {
+		return r.deny(dst, family)
+	}
+	r.ledger.report(r.news())
+	r.body = stats.AppendMetrics(r.body[:0], r.report, &r.ledger.floor)
+	r.stats.Inc(stats.HTTPPages, family)
+	return r.told(dst, stats.ContentMetrics)
 }
 
 // health answers whether we serve.

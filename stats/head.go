@@ -9,6 +9,7 @@ type Content uint8
 const (
 	ContentText Content = iota // plain text, with headers as below
 	ContentJSON
+	ContentMetrics
 	ContentPage // the page for people, compressed
 )
 
@@ -16,8 +17,9 @@ const (
 // so nobody is to keep it, and a browser is to take it for what we say it is
 // and to tell no other site where it was read.
 var contentHeads = [...]string{
-	ContentText: "text/plain; charset=utf-8\r\n" + contentRules,
-	ContentJSON: "application/json\r\n" + contentRules,
+	ContentText:    "text/plain; charset=utf-8\r\n" + contentRules,
+	ContentJSON:    "application/json\r\n" + contentRules,
+	ContentMetrics: "text/plain; version=0.0.4; charset=utf-8\r\n" + contentRules,
 	ContentPage: "text/html; charset=utf-8\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\n" +
 		"Content-Security-Policy: default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:;" +
 		" connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n" + contentRules,

@@ -19,7 +19,10 @@ type Process struct {
 	CPUSeconds    float64
 	Processors    int // that it may use
 	Goroutines    int
-	MaxFiles      int // descriptors that may be open
+	Collections   uint64 // of garbage
+	OpenFiles     int    // descriptors that are open
+	MaxFiles      int    // descriptors that may be open
+	StartUnix     int64  // when it began to serve, by the wall clock, in seconds since 1970
 }
 
 // Conns are the TCP connections.
