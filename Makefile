@@ -68,6 +68,12 @@ torture: build ## what hostile clients do, and who notices, beside opentracker; 
 soak: build ## an hour at half load with churn, list reloads and snapshots: does it grow?
 	$(GO) run ./perf/soak -tracker ./tracker
 
+AXE = axe-core@4.10.3
+
+axe: ## have axe-core check the page of statistics, light and dark; fetched with npm
+	npm install --silent --no-save --prefix dist/axe $(AXE)
+	$(GO) test -run '^TestPage$$' -count 1 -v ./e2e -axe ../dist/axe/node_modules/axe-core/axe.min.js
+
 profile: ## where the CPU time goes under load; writes perf/cpu.pgo, which build uses
 	CGO_ENABLED=0 $(GO) build -trimpath -tags profile -o dist/tracker-profile .
 	$(GO) run ./perf/profile -tracker dist/tracker-profile -o perf/cpu.pgo
@@ -82,4 +88,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build test check lint cross fuzz kills upgrades memory compare router-sim torture soak profile bench clean help
+.PHONY: build test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help

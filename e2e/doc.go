@@ -15,11 +15,14 @@
 //   - prometheus_test.go has Prometheus read the metrics, and tell at what rate
 //     requests come.
 //   - readers_test.go reads the statistics as programs that are out there do.
+//   - page_test.go opens the page of statistics in Chromium, reads it, and takes
+//     the pictures that are in dist/screenshots then.
 //   - badinput_test.go cuts, mangles and dawdles, descriptors_test.go floods,
 //     and both see it go on serving.
 //
 // The tests need Linux. The transfers need root, for the namespaces, and the
-// clients, the others nginx, haproxy, curl and Prometheus; what is missing is named, and is a failure: a test that skips is a
-// test nobody misses. Nothing here imports a package of the tracker, so no
-// mistake can cancel itself out.
+// clients, the others nginx, haproxy, curl, Prometheus and Chromium; what is
+// missing is named, and is a failure: a test that skips is a test nobody
+// misses. Nothing here imports a package of the tracker, so no mistake can
+// cancel itself out.
 package e2e

@@ -74,7 +74,7 @@ func noticeSources() {
 			return nil // the build will say so
 		case d.IsDir() && len(name) > 2 && name[0] == '.':
 			return filepath.SkipDir // .git changes all the time
-		case filepath.Ext(name) == ".go" || name == "go.mod" || name == "go.sum":
+		case filepath.Ext(name) == ".go" || filepath.Ext(name) == ".gz" || name == "go.mod" || name == "go.sum":
 			os.Stat(path)
 		}
 		return nil
