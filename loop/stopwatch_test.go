@@ -75,7 +75,8 @@ func TestTimes(t *testing.T) {
 		var got stats.Snapshot
 		s.ledger.read(&got)
 		for wire, name := range []string{"UDP", "HTTP"} {
-			if k := got.Times[wire].Count(); k != n/timedShare {
+			// A read that found nothing, as after a signal, is one, too.
+			if k := got.Times[wire].Count(); k == 0 || k > n/2 {
 				t.Errorf("%d of %d requests over %s were timed", k, n, name)
 			}
 			if got.Times[wire].Nanos == 0 {
@@ -102,5 +103,15 @@ func TestTimesPipelined(t *testing.T) {
 	s.ledger.read(&got)
 	if n := got.Times[stats.HTTP].Count(); n != 5 {
 		t.Errorf("%d requests timed, want 5", n)
+	}
+}
+
+// BenchmarkStopwatch measures what timing costs a read.
+func BenchmarkStopwatch(b *testing.B) {
+	var w stopwatch
+	var c stats.Counters
+	for b.Loop() {
+		w.start()
+		w.stop(&c, 1)
 	}
 }
