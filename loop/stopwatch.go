@@ -17,13 +17,17 @@ const timedShare = 8
 type stopwatch struct {
 	reads uint8
 	timed bool
-	began time.Time
+	began time.Duration // since origin
 }
+
+// origin is what stopwatches count from. To look at a difference alone spares
+// the wall clock, which is a third of the cost.
+var origin = time.Now()
 
 // start is called when something has been read.
 func (w *stopwatch) start() {
 	if w.timed = w.reads%timedShare == 0; w.timed {
-		w.began = time.Now()
+		w.began = time.Since(origin)
 	}
 	w.reads++
 }
@@ -31,6 +35,6 @@ func (w *stopwatch) start() {
 // stop is called when n requests in it have been answered.
 func (w *stopwatch) stop(c *stats.Counters, n int) {
 	if w.timed && n > 0 {
-		c.Took(time.Since(w.began), n)
+		c.Took(time.Since(origin)-w.began, n)
 	}
 }

@@ -31,8 +31,10 @@ func AppendJSON(dst []byte, r *Report) []byte {
 	j.members(t, connFigures)
 	j.close()
 	j.figures("udp", t, []figure{
-		{"received", []Counter{UDPPackets}}, {"dropped_by_kernel", []Counter{UDPDrops}},
-		{"send_errors", []Counter{UDPSendErrors}}, {"receive_errors", []Counter{UDPReceiveErrors}},
+		{"received", []Counter{UDPPackets}},
+		{"dropped_by_kernel", []Counter{UDPDrops}},
+		{"send_errors", []Counter{UDPSendErrors}},
+		{"receive_errors", []Counter{UDPReceiveErrors}},
 	})
 	j.figures("snapshots", t, []figure{{"written", []Counter{Snapshots}}, {"failed", []Counter{SnapshotErrors}}})
 	j.process(&r.Process)
