@@ -469,6 +469,7 @@ func (s *Server) boot() (int, error) {
 func (s *Server) keepTime(paused <-chan struct{}) {
 	closeEvery := s.cfg.closeEvery()
 	closed := s.cfg.Now()
+	s.sample(closed) // the history begins with the first request
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
