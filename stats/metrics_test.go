@@ -2,6 +2,8 @@ package stats
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -183,4 +185,19 @@ func BenchmarkMetrics(b *testing.B) {
 		out = AppendMetrics(out[:0], r, f)
 	}
 	b.ReportMetric(float64(len(out)), "bytes")
+}
+
+// TestMetricNames fails for a metric of the tracker's that the README does not
+// tell, from its second word on.
+func TestMetricNames(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(AppendMetrics(nil, fullReport(), new(Floor)))) {
+		help, ok := strings.CutPrefix(line, "# HELP tracker_")
+		if name, _, _ := strings.Cut(help, " "); ok && !bytes.Contains(readme, []byte("_"+name)) {
+			t.Errorf("the README does not tell of tracker_%s", name)
+		}
+	}
 }
