@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -64,6 +65,7 @@ func (t *tracker) checkUp(b loop.Bound) {
 	c.limits()
 	c.network()
 	c.lists(t.cell, t.cfg)
+	t.state.mend = t.cell.give(filepath.Dir(t.state.path))
 	for _, f := range c.found {
 		logf(warning, "checkup", "self-check: %v; %v", fact{"check", f.what, f.text}, as("mend", f.mend))
 	}

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -42,6 +43,24 @@ func (c *checkup) list(dir, path string, user account) {
 	} else if !user.may(read, at) {
 		c.find("chroot", "chmod a+rX "+quote(at), "user %s may not read list %s", user.name, path)
 	}
+}
+
+// give returns the command that gives a folder, as it is found from inside of the
+// cell or else outside, to the user we become.
+func (c *cell) give(folder string) string {
+	user := c.user.name
+	if !c.root {
+		user = strconv.Itoa(os.Getuid())
+	}
+	at := folder
+	if c.root || !filepath.IsAbs(folder) {
+		at = filepath.Join(c.dir, folder)
+	}
+	if _, err := os.Stat(at); err != nil {
+		at = folder
+	}
+	at, _ = filepath.Abs(at) // fails where there is no directory that we are in
+	return "mkdir -p " + quote(at) + " && chown " + user + " " + quote(at)
 }
 
 // may reports whether a has a right, as in the last digit of a mode, to what is

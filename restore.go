@@ -93,8 +93,8 @@ func (t *tracker) openState() {
 		return
 	}
 	if err := s.open(); err != nil {
-		logf(warning, "snapshot", "snapshot %s: its folder cannot be written to: %v; NOTHING OUTLIVES A RESTART until user %d may create files there",
-			s.path, cause(err), os.Getuid())
+		logf(warning, "snapshot", "snapshot %s: its folder cannot be written to: %v; NOTHING OUTLIVES A RESTART until user %d may create files there%s",
+			s.path, cause(err), os.Getuid(), s.mends(err))
 	}
 }
 

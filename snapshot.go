@@ -29,6 +29,7 @@ type stateFile struct {
 	folder  *os.Root // nil if it cannot be opened
 	name    string   // in folder
 	outside *os.Root // the folder as it was before the chroot; or nil
+	mend    string   // the command that gives the folder to who we become
 
 	blocked bool            // FILE is not ours to replace
 	asked   chan struct{}   // somebody wants one now
@@ -79,6 +80,15 @@ func (s *stateFile) open() (err error) {
 		return err
 	}
 	return errors.Join(f.Close(), s.folder.Remove(s.name+suffixTry))
+}
+
+// mends returns what is to be done about an error of open, as the end of a
+// sentence.
+func (s *stateFile) mends(err error) string {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+		return "; " + s.mend
+	}
+	return ""
 }
 
 // keepSnapshots writes snapshots as often as configured, and when asked, until

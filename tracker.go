@@ -169,7 +169,7 @@ func (t *tracker) check() error {
 		return t.placed(err)
 	}
 	if err := t.checkState(); err != nil {
-		return fmt.Errorf("%s: %w", t.cfg.Where(t.state.path, "state.file"), cause(err))
+		return fmt.Errorf("%s: %w%s", t.cfg.Where(t.state.path, "state.file"), cause(err), t.state.mends(err))
 	}
 	if t.counts.path == "" {
 		return nil

@@ -6,6 +6,6 @@ package loop
 // Linux, and of its calls 386 and s390x have one only since 4.3.
 const hasEpoll = false
 
-func newEpollReactor(*tcpReactor, *barrier, func(format string, args ...any)) tcpTransport {
+func newEpollReactor(*tcpReactor, *barrier, Logf) tcpTransport {
 	panic(errNoEpoll)
 }
