@@ -40,9 +40,11 @@ const (
 	failure = loop.Error
 )
 
+// repeatMost is how often an event is told within repeatSpan. Tests that wait for
+// lines set it.
+var repeatMost = 5
+
 const (
-	// repeatMost is how often an event is told within repeatSpan.
-	repeatMost = 5
 	repeatSpan = time.Minute
 	// maxQueued is how many bytes wait for the reader.
 	maxQueued = 64 << 10

@@ -23,6 +23,7 @@ const asTracker = "TRACKER_TEST_AS_TRACKER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asTracker) != "" {
+		repeatMost = 1000
 		if race {
 			leastSecond *= 10
 		}
