@@ -31,6 +31,7 @@ type tracker struct {
 	ceiling *ceiling
 	server  *loop.Server
 	began   time.Time // monotonic: only its age matters
+	program []programPart
 }
 
 // serve serves until a signal ends it.
@@ -44,7 +45,7 @@ type tracker struct {
 // If the place of another tracker is to be taken, its sockets come before ours,
 // and what it knows takes the place of state files.
 func (t *tracker) serve() error {
-	t.signals = catchSignals()
+	t.signals, t.program = catchSignals(), programParts()
 	if err := t.prepare(); err != nil {
 		return err
 	}
@@ -70,6 +71,9 @@ func (t *tracker) serve() error {
 	defer t.watch()()
 	t.keepSnapshots()
 	t.watchDoor()
+	for _, part := range t.program {
+		part.release()
+	}
 	if replaced := t.obey(); replaced {
 		return nil // our sockets are another's now
 	}
