@@ -232,6 +232,7 @@ func (s *Server) start() error {
 		return err
 	}
 	s.sayWhere()
+	s.sample(s.cfg.Now()) // from which the first is counted
 	close(s.barrier.serve)
 	s.read()
 	if len(s.cfg.Stats) > 0 { // or nobody may have any
@@ -469,7 +470,6 @@ func (s *Server) boot() (int, error) {
 func (s *Server) keepTime(paused <-chan struct{}) {
 	closeEvery := s.cfg.closeEvery()
 	closed := s.cfg.Now()
-	s.sample(closed) // the history begins with the first request
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
