@@ -101,7 +101,7 @@ func (r *reactor) showPage(dst, req []byte, client netip.Addr) ([]byte, fate) {
 		return dst, r.fate()
 	}
 	r.ledger.read(&r.news().Snapshot)
-	r.body = stats.AppendSummary(r.body[:0], r.report, r.statsPath, "")
+	r.body = stats.AppendSummary(r.body[:0], r.report, r.statsPath, r.whereMetrics())
 	return r.told(dst, stats.ContentText)
 }
 

@@ -77,6 +77,18 @@ const metricsPath = "metrics"
 // to. If some are for metrics, it has to be one of those.
 func (r *reactor) hasMetrics() bool { return r.metrics || !r.apart }
 
+// whereMetrics returns the path of metrics at the address the request came to,
+// or "" if there are none.
+func (r *reactor) whereMetrics() string {
+	switch {
+	case !r.hasMetrics():
+		return ""
+	case r.metrics || r.statsPath == defaultStatsPath:
+		return metricsPath
+	}
+	return r.statsPath + ".metrics"
+}
+
 // tellMetrics answers the request for metrics.
 func (r *reactor) tellMetrics(dst []byte, client netip.Addr) ([]byte, fate) {
 	family := familyOf(client)
