@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 		}
 		if os.Getenv(asHasty) != "" {
 			helloLimit, readyLimit, takeLimit = time.Second/2, time.Second/2, time.Second/2
+			layoutSlack = hastySlack
 		}
 		os.Exit(run(os.Args[1:]))
 	}
@@ -52,6 +53,9 @@ const (
 	asOther = "TRACKER_TEST_OTHER_MEMORY"
 	asHasty = "TRACKER_TEST_HASTY"
 )
+
+// hastySlack is the layoutSlack of one that does not wait for long.
+const hastySlack = 64 << 10
 
 // asPrisoner is the one that makes it what prisoner is.
 const asPrisoner = "TRACKER_TEST_AS_PRISONER"

@@ -124,10 +124,7 @@ func TestReplaceOrphan(t *testing.T) {
 		}, "store: there is no memory of a store"},
 		{"never ends", func(g *giver) error {
 			err := g.peer.Send(msgHeritage, appendHeritage(nil, &loop.Heritage{Clock: &loop.StoreClock{}}))
-			for i := 0; err == nil && i <= layoutSlack; i += handover.MaxMessage {
-				err = g.peer.Send(msgMemory, make([]byte, handover.MaxMessage))
-			}
-			return err
+			return errors.Join(err, g.peer.Send(msgMemory, make([]byte, hastySlack+1)))
 		}, handover.ErrMessage.Error()},
 		{"is silent at last", func(g *giver) error {
 			if err := g.gives(); err != nil {

@@ -99,7 +99,7 @@ var errOrphan = errors.New("the other one has ended")
 // layoutSlack is by how much what is told of a store's memory may be longer than
 // that was when it was offered. It is less than a third of it, but there may be
 // more by now.
-const layoutSlack = 16 << 20
+var layoutSlack int64 = 16 << 20
 
 // take receives all that the other one has. After errOrphan the store is empty,
 // and what else came may be gone on with.

@@ -99,8 +99,8 @@ func TestConnAllocs(t *testing.T) {
 			most = maxConnAllocs
 		}
 		l := s.listeners[0].addr.AddrPort
-		perConn := leastOf(3, func() float64 { return rawClient(t, l, 500, 1) })
-		perRequest := (leastOf(3, func() float64 { return rawClient(t, l, 50, 101) }) - perConn) / 100
+		perConn := fewerThan(most, func() float64 { return rawClient(t, l, 500, 1) })
+		perRequest := fewerThan(0.1, func() float64 { return (rawClient(t, l, 50, 101) - perConn) / 100 })
 		t.Logf("%.1f allocations per connection, %.2f per further request", perConn, perRequest)
 		if perConn > most {
 			t.Errorf("%.1f allocations per connection, want at most %v", perConn, most)
@@ -111,11 +111,12 @@ func TestConnAllocs(t *testing.T) {
 	})
 }
 
-// leastOf returns the least of n measurements: what else the process allocates
-// meanwhile, which is more the longer they take, is in most of them.
-func leastOf(n int, measure func() float64) float64 {
+// fewerThan measures again until the outcome is at most most, and returns that, or
+// the least of ten: what else the process allocates meanwhile, such as what tests
+// before have left running, is more the longer it takes, and comes to an end.
+func fewerThan(most float64, measure func() float64) float64 {
 	least := measure()
-	for range n - 1 {
+	for tries := 1; least > most && tries < 10; tries++ {
 		least = min(least, measure())
 	}
 	return least
