@@ -155,8 +155,9 @@ const summary = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nC
 	"tracker <text>, up <time>\n0 torrents, 0 peers, 0 seeders\n\n" +
 	"/stats.html  this, with plots, for a browser\n" +
 	"/stats.json  all numbers, for programs; ?history=hour, ?history=day, ?top=10\n" +
-	"/metrics  the same for Prometheus\n" +
-	"/stats?mode=everything  the same as opentracker has it\n"
+	"/metrics  the same for Prometheus\n" + summaryEnd
+
+const summaryEnd = "/stats?mode=everything  the same as opentracker has it\n"
 
 // okHTTP is a good answer with that body.
 func okHTTP(body string) string {

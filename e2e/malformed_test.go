@@ -28,6 +28,9 @@ func TestMalformedLikeOpentracker(t *testing.T) {
 					// opentracker skips it, so that /%3fannounce is an announce; to us it is a letter of a path that does not exist.
 					want = []byte(notFoundAnswer)
 				}
+				if strings.HasPrefix(string(want), "HTTP/1.0 404") && strings.HasSuffix(string(got), summaryEnd) {
+					continue // ours has something to say at /
+				}
 				if verdict(got) != verdict(want) {
 					t.Errorf("%q in %q:\n got %q\nwant %q", written, place, got, want)
 				}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,13 +22,15 @@ import (
 	"time"
 )
 
-// What the generator of load makes a second, for how long, and over how much of
-// that Prometheus is asked for the rate. At these rates it keeps up on a machine
-// that is busy with other things.
+// What the generator of load makes a second, how long until Prometheus is asked
+// for the rate and how often again, and over how much of that time. On a machine
+// that computes other things, requests come in bursts and are counted some time
+// after they were asked for, so it may take more than one try.
 const (
 	udpRate    = 500
 	httpRate   = 100
-	loadTime   = 24 * time.Second
+	loadTime   = 27 * time.Second
+	tries      = 3
 	rateWindow = 20 * time.Second
 )
 
@@ -55,7 +58,7 @@ func (m *made) between(from, to time.Time) (n int) {
 // paced asks rate times a second until ctx is done, and makes up for lost time.
 func (m *made) paced(ctx context.Context, rate int, ask func() error) error {
 	began := time.Now()
-	for i := range int(loadTime/time.Second)*rate + 1 {
+	for i := range tries*int(loadTime/time.Second)*rate + 1 {
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
 		select {
 		case <-ctx.Done():
@@ -178,25 +181,21 @@ func TestPrometheus(t *testing.T) {
 	})
 
 	check(t, metrics.String())
-	asking.Wait()
-	at := began.Add(loadTime - time.Second)
-	for _, tt := range []struct {
-		protocol string
-		made     *made
-		aimed    int
-	}{{"udp", &udp, udpRate}, {"http", &overHTTP, httpRate}} {
-		expr := fmt.Sprintf(`sum(rate(tracker_requests_total{protocol=%q,action="announce",outcome="answered"}[%s]))`, tt.protocol, rateWindow)
-		got, err := p.query(expr, at)
-		if err != nil || len(got) != 1 {
-			t.Errorf("%s: %v, %v", expr, got, err)
-			continue
+	var at time.Time
+	for try := 1; ; try++ {
+		at = began.Add(time.Duration(try)*loadTime - time.Second)
+		time.Sleep(time.Until(at.Add(time.Second))) // for the last scrape before
+		off := max(p.compare(t, "udp", &udp, at), p.compare(t, "http", &overHTTP, at))
+		if off <= mostOff {
+			break
 		}
-		want := float64(tt.made.between(at.Add(-rateWindow), at)) / rateWindow.Seconds()
-		t.Logf("%s: Prometheus says %.2f announces/s, made %.2f, aimed at %d: %+.2f %%", tt.protocol, got[0], want, tt.aimed, 100*(got[0]/want-1))
-		if off := got[0]/want - 1; off < -mostOff || off > mostOff {
-			t.Errorf("%s: %.2f announces/s, want %.2f", tt.protocol, got[0], want)
+		if try == tries {
+			t.Errorf("in %d tries the rates never agreed", tries)
+			break
 		}
 	}
+	cancel()
+	asking.Wait()
 	for expr, want := range map[string]float64{
 		`up{job="tracker"}`: 1, `sum(tracker_peers)`: 2, `tracker_torrents`: 1, `count(tracker_build_info)`: 1,
 		`sum(rate(tracker_refused_total[20s]))`: 0, `changes(process_start_time_seconds[20s])`: 0,
@@ -208,6 +207,20 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("%s is %v, want %v: %v", expr, got, want, err)
 		}
 	}
+}
+
+// compare asks for the rate of announces at a moment and returns by which part it
+// differs from what was made.
+func (p *prometheus) compare(t *testing.T, protocol string, m *made, at time.Time) float64 {
+	t.Helper()
+	expr := fmt.Sprintf(`sum(rate(tracker_requests_total{protocol=%q,action="announce",outcome="answered"}[%s]))`, protocol, rateWindow)
+	got, err := p.query(expr, at)
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%s: %v, %v", expr, got, err)
+	}
+	want := float64(m.between(at.Add(-rateWindow), at)) / rateWindow.Seconds()
+	t.Logf("%s: Prometheus says %.2f announces/s, made %.2f: %+.2f %%", protocol, got[0], want, 100*(got[0]/want-1))
+	return math.Abs(got[0]/want - 1)
 }
 
 // check has promtool look at the metrics of a tracker. It has nothing to say.
