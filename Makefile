@@ -10,8 +10,20 @@ GOFUMPT      = $(GO) run mvdan.cc/gofumpt@v0.9.2
 PGO      = $(if $(wildcard perf/cpu.pgo),-pgo=perf/cpu.pgo)
 FUZZTIME ?= 20s
 
+# What -v says. Tags are named v1.2.3; between two, git counts the commits. Where
+# there is no tag or no git, the next release is what the source says it is.
+NEXT    := $(shell sed -n 's/^const nextRelease = "\(.*\)"/\1/p' version.go)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+DIRTY   := $(if $(COMMIT),$(if $(shell git status --porcelain --untracked-files=no 2>/dev/null),-dirty))
+TAGGED  := $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' --abbrev=12 2>/dev/null))
+VERSION ?= $(if $(TAGGED),$(TAGGED),$(NEXT)-dev$(if $(COMMIT),-g$(COMMIT)))$(DIRTY)
+LDFLAGS  = -s -X main.version=$(VERSION) -X main.commit=$(COMMIT)$(DIRTY)
+
+RELEASE  = GO='$(GO)' VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' PGO='$(PGO)' SOURCE_DATE_EPOCH='$(EPOCH)'
+EPOCH   := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)
+
 build: ## build ./tracker, one static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-s $(PGO) -o tracker .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' $(PGO) -o tracker .
 
 test: build ## all tests, with real clients; needs root and what .ci/run installs
 	$(GO) vet ./...
@@ -38,6 +50,15 @@ cross: ## build for every supported system and CPU
 		echo "$$t builds"; \
 	done
 	GOOS=linux GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) build -trimpath -tags router -o /dev/null .
+
+release: ## static binaries for every system and CPU into dist/release, with checksums
+	$(RELEASE) release/build $(TARGETS)
+
+release-check: ## build the release twice, in two folders, and compare; TARGETS='linux-mipsle ...' for some
+	$(RELEASE) release/check $(TARGETS)
+
+licences: ## write THIRD_PARTY.txt, which is passed on with every binary
+	release/licences >THIRD_PARTY.txt
 
 fuzz: ## every fuzz target for FUZZTIME each (20s; 10000000x for as many runs)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
@@ -88,4 +109,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
+.PHONY: build release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
