@@ -86,7 +86,7 @@ func (c *checkup) limits() {
 		return
 	}
 	machine, cgroup := c.room()
-	if most, whose := defaultCeiling(machine, cgroup); c.memory > machine && machine > 0 || c.memory > cgroup && cgroup > 0 {
+	if most, whose := defaultCeiling(machine, cgroup, addressSpace); c.memory > machine && machine > 0 || c.memory > cgroup && cgroup > 0 {
 		c.find("memory", fmt.Sprintf("write limit.memory %dm", most>>20), "limit.memory is %s, but there is less; %s is %s", size(c.memory), whose, size(most))
 	}
 }

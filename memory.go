@@ -71,7 +71,7 @@ const (
 func newCeiling(memory int64, s *store.Store) *ceiling {
 	c := &ceiling{limit: memory, from: "limit.memory", store: s, meter: openMeter()}
 	if memory == config.MemoryAuto {
-		c.limit, c.from = defaultCeiling(machineMemory(), cgroupMemory())
+		c.limit, c.from = defaultCeiling(machineMemory(), cgroupMemory(), addressSpace)
 	}
 	return c
 }
@@ -87,12 +87,24 @@ func (c *ceiling) memory() (resident, limit int64) {
 	return c.meter.read(c.store.Bytes(), c.store.Memory() >= 0).resident, 0
 }
 
+// addressSpace is how many bytes a process can map in all. With 32 bits that is
+// 2 GB on MIPS and no more than twice as much on any other CPU: a machine can
+// have more memory than a program can use.
+const addressSpace = math.MaxInt64 >> (32 * (1 - ^uint(0)>>63))
+
+// addressShare is the share of it that the default limit takes: much else is
+// mapped that is not memory, or not yet, above all by Go.
+const addressShare = 2
+
 // defaultCeiling returns a limit and where it comes from, for a machine and a
-// cgroup with so many bytes; 0 is unknown, or none.
-func defaultCeiling(machine, cgroup int64) (limit int64, from string) {
+// cgroup with so many bytes, 0 being unknown, or none, and so many addresses.
+func defaultCeiling(machine, cgroup, addresses int64) (limit int64, from string) {
 	limit, from = machine/machineShare, "half of the machine's "+size(machine)
 	if share := cgroup - cgroup/cgroupShare; cgroup > 0 && (share < limit || machine == 0) {
 		limit, from = share, "three quarters of the cgroup's "+size(cgroup)
+	}
+	if share := addresses / addressShare; share < limit {
+		limit, from = share, "half of what 32 bits can address for sure"
 	}
 	return limit, from
 }

@@ -20,12 +20,6 @@ func openStatus() *os.File {
 	return f
 }
 
-// addressSpace is how many bytes of addresses a process has at least: 2 GB with
-// 32 bits, which is what MIPS has, and as good as no end with 64. A machine of 32
-// bits may have more memory than that, and Go's heap ends the program when there
-// are no addresses for it.
-const addressSpace int64 = 1 << 62 >> (31 * (1 - ^uint(0)>>63))
-
 // ownLimits returns the limits of this process. In the sandbox they can no
 // longer be asked for.
 func ownLimits() processLimits {
@@ -36,7 +30,7 @@ func ownLimits() processLimits {
 		}
 		return int64(limit.Cur)
 	}
-	return processLimits{min(addressSpace, get(unix.RLIMIT_AS)), get(unix.RLIMIT_DATA)}
+	return processLimits{min(get(unix.RLIMIT_AS), addressSpace), get(unix.RLIMIT_DATA)}
 }
 
 // machineMemory returns how many bytes of memory the machine has.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -217,7 +218,7 @@ func TestDefaultCeiling(t *testing.T) {
 		{0, 40 << 20, 30 << 20, "three quarters of the cgroup's 40.0 MB"},
 		{0, 0, 0, "half of the machine's 0.0 MB"},
 	} {
-		if got, from := defaultCeiling(tt.machine, tt.cgroup); got != tt.want || from != tt.from {
+		if got, from := defaultCeiling(tt.machine, tt.cgroup, math.MaxInt64); got != tt.want || from != tt.from {
 			t.Errorf("of %d and %d: %d (%s), want %d (%s)", tt.machine, tt.cgroup, got, from, tt.want, tt.from)
 		}
 	}
@@ -230,10 +231,25 @@ func TestAddressSpace(t *testing.T) {
 	c := newCeiling(64<<30, s)
 	room, want := c.look(), c.limit/2
 	if strconv.IntSize == 32 {
-		want = 2<<30 - int64(spareAddresses)
+		want = addressSpace - int64(spareAddresses)
 	}
 	if (room < want) != (strconv.IntSize == 32) || room < want/4 {
 		t.Errorf("the store may have %s of %s", size(room), size(c.limit))
+	}
+}
+
+// TestAddresses has a program of 32 bits on a machine with more memory than it
+// can use stay where it can map what it needs, whatever is configured.
+func TestAddresses(t *testing.T) {
+	for _, tt := range []struct{ machine, cgroup, want int64 }{
+		{24 << 30, 0, 1<<30 - 1}, {24 << 30, 8 << 30, 1<<30 - 1}, {1 << 30, 0, 512 << 20}, {24 << 30, 100 << 20, 75 << 20},
+	} {
+		if got, from := defaultCeiling(tt.machine, tt.cgroup, math.MaxInt32); got != tt.want {
+			t.Errorf("of %d and %d: %d (%s), want %d", tt.machine, tt.cgroup, got, from, tt.want)
+		}
+	}
+	if got, most := ownLimits().addresses, int64(math.MaxInt32); strconv.IntSize == 32 && got > most {
+		t.Errorf("so many addresses: %d, want at most %d", got, most)
 	}
 }
 
