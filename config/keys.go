@@ -287,8 +287,8 @@ var keys = []key{
 		name: "limit.memory", arg: "size", def: "auto",
 		allowed: "auto, off, or a size from 8m to 64t, in bytes or with k, m, g or t for powers of 1024",
 		doc: "Most memory that the whole process may take. auto is half of the machine's memory, or three quarters of the" +
-			" cgroup's if that is less; the start says which. When most of it is taken, large torrents stop growing, small and new" +
-			" ones do not; when all is taken, new peers are not stored any more, but answered. Who is stored already is" +
+			" cgroup's if that is less, and at most 1 GB where the program has 32 bits; the start says which. When most of it is" +
+			" taken, large torrents stop growing, small and new ones do not; when all is taken, new peers are not stored any more, but answered. Who is stored already is" +
 			" renewed and may leave, and what expires makes room.",
 		sample: "auto", set: func(p *parser, v string) (err error) {
 			p.cfg.Memory, err = memory(v)
