@@ -178,22 +178,22 @@ func peerIDs(list *[]string, v string) error {
 
 // number returns v if it is a plain decimal from low to high.
 func number(v string, low, high int) (int, error) {
-	n := 0
+	n := int64(0) // an int of 32 bits would overflow before it is above high
 	for _, c := range []byte(v) {
 		if c < '0' || c > '9' {
 			return 0, errors.New("not a whole number")
 		}
-		if n = n*10 + int(c-'0'); n > high {
+		if n = n*10 + int64(c-'0'); n > int64(high) {
 			return 0, fmt.Errorf("above %d", high)
 		}
 	}
 	if v == "" {
 		return 0, errors.New("not a whole number")
 	}
-	if n < low {
+	if n < int64(low) {
 		return 0, fmt.Errorf("below %d", low)
 	}
-	return n, nil
+	return int(n), nil
 }
 
 // memory returns a number of bytes, 0 for off, or MemoryAuto.
