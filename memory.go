@@ -262,7 +262,7 @@ type meter struct {
 const programLen = 4 << 20
 
 func openMeter() *meter {
-	return &meter{
+	m := &meter{
 		status: openStatus(),
 		limits: ownLimits(),
 		samples: []metrics.Sample{
@@ -271,6 +271,12 @@ func openMeter() *meter {
 			{Name: "/gc/heap/live:bytes"},
 		},
 	}
+	// If so much is mapped at the start, an emulator has mapped it, for us and
+	// for itself, and the system counts addresses that are not ours.
+	if m.status != nil && parseStatus(m.status).addresses < addressSpace/addressShare {
+		m.limits.addresses = min(m.limits.addresses, addressSpace)
+	}
+	return m
 }
 
 // read measures, while the store has so many bytes, in memory that can be shared

@@ -30,7 +30,7 @@ func ownLimits() processLimits {
 		}
 		return int64(limit.Cur)
 	}
-	return processLimits{min(get(unix.RLIMIT_AS), addressSpace), get(unix.RLIMIT_DATA)}
+	return processLimits{get(unix.RLIMIT_AS), get(unix.RLIMIT_DATA)}
 }
 
 // machineMemory returns how many bytes of memory the machine has.
