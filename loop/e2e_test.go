@@ -212,7 +212,7 @@ func TestHalfClosed(t *testing.T) {
 func TestStop(t *testing.T) {
 	transports(t, func(t *testing.T, tr Transport) {
 		before := openFiles()
-		s := serveTest(t, Config{UDP: tr, TCP: tr})
+		s := serveTest(t, Config{UDP: tr, TCP: tcpLike(tr)})
 		addrs := s.Addrs()
 		for range 3 {
 			c := dialTest(t, "tcp", addrs[0].AddrPort.String())
@@ -227,7 +227,7 @@ func TestStop(t *testing.T) {
 			if n := openFiles(); n > before {
 				t.Errorf("%d descriptors open, %d before", n, before)
 			}
-			s = serveTest(t, Config{UDP: tr, TCP: tr, Listen: addrs})
+			s = serveTest(t, Config{UDP: tr, TCP: tcpLike(tr), Listen: addrs})
 		}
 	})
 }

@@ -40,7 +40,7 @@ func TestHealth(t *testing.T) {
 // TestMetricsListener checks what is served at an address for metrics.
 func TestMetricsListener(t *testing.T) {
 	transports(t, func(t *testing.T, tr Transport) {
-		s := serveTest(t, Config{TCP: tr, Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("metrics 127.0.0.1:0"), addr("metrics [::1]:0")}})
+		s := serveTest(t, Config{TCP: tcpLike(tr), Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("metrics 127.0.0.1:0"), addr("metrics [::1]:0")}})
 		for i, a := range s.Addrs() {
 			if a.Metrics != (i > 0) {
 				t.Errorf("%+v", a)

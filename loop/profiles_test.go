@@ -18,7 +18,7 @@ var named = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 // TestProfiles fetches one of each.
 func TestProfiles(t *testing.T) {
 	transports(t, func(t *testing.T, tr Transport) {
-		s, to := serveOne(t, Config{Stats: named, TCP: tr})
+		s, to := serveOne(t, Config{Stats: named, TCP: tcpLike(tr)})
 		for target, want := range map[string]string{
 			"profile?seconds=1":             "\x1f\x8b",
 			"heap":                          "\x1f\x8b",

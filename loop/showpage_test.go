@@ -68,7 +68,7 @@ func TestPageAsSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	transports(t, func(t *testing.T, tr Transport) {
-		s := serveTest(t, Config{Listen: []Addr{addr("tcp 127.0.0.1:0")}, TCP: tr})
+		s := serveTest(t, Config{Listen: []Addr{addr("tcp 127.0.0.1:0")}, TCP: tcpLike(tr)})
 		c := dialTest(t, "tcp", s.Addrs()[0].AddrPort.String())
 		io.WriteString(c, string(pageRequest("/", "Accept-Encoding: gzip", "Connection: keep-alive"))+
 			string(pageRequest("/stats.html", "Accept-Encoding: gzip", "Connection: close")))

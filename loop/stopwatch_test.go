@@ -53,7 +53,7 @@ func timed(c *stats.Counters) uint64 {
 func TestTimes(t *testing.T) {
 	transports(t, func(t *testing.T, tr Transport) {
 		s := serveTest(t, Config{
-			Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0")}, TCPReactors: 1, UDPReactors: 1, UDP: tr, TCP: tr,
+			Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0")}, TCPReactors: 1, UDPReactors: 1, UDP: tr, TCP: tcpLike(tr),
 		})
 		const n = 2 * timedShare
 		for _, a := range s.Addrs() {

@@ -20,7 +20,7 @@ func TestQueueIsServed(t *testing.T) {
 			Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("tcp [::1]:0"), addr("udp 127.0.0.1:0"), addr("udp [::1]:0")},
 			Store:  store.New(store.Options{}),
 			UDP:    tr,
-			TCP:    tr,
+			TCP:    tcpLike(tr),
 			Logf:   func(Level, string, string, ...any) {},
 		}.withDefaults()}
 		var tcp, udp []net.Conn
@@ -70,7 +70,7 @@ func TestReadyFails(t *testing.T) {
 			Listen: []Addr{addr("tcp 127.0.0.1:0"), addr("udp 127.0.0.1:0")},
 			Store:  store.New(store.Options{}),
 			UDP:    tr,
-			TCP:    tr,
+			TCP:    tcpLike(tr),
 			Ready:  func(*Heritage) error { return want },
 			Logf:   func(_ Level, _, format string, args ...any) { t.Errorf("said: "+format, args...) },
 		})
@@ -93,7 +93,7 @@ const maxConnAllocs = 12
 // collected, and what a further request on it does.
 func TestConnAllocs(t *testing.T) {
 	transports(t, func(t *testing.T, tr Transport) {
-		s := serveTest(t, Config{TCPReactors: 1, TCP: tr, Listen: []Addr{addr("tcp 127.0.0.1:0")}})
+		s := serveTest(t, Config{TCPReactors: 1, TCP: tcpLike(tr), Listen: []Addr{addr("tcp 127.0.0.1:0")}})
 		most := 0.1
 		if s.cfg.TCP == TransportGnet {
 			most = maxConnAllocs
