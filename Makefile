@@ -29,8 +29,23 @@ test: build ## all tests, with real clients; needs root and what .ci/run install
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
 	$(GO) test -tags router -timeout 10m ./loop
+	$(MAKE) test-386
 	$(GO) test -tags trackercheck -timeout 10m -run 'Model|Step|Clock|Fuzz|Load|Snapshot' ./store
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
+
+# What has no need of a whole system, where an int has 32 bits and where the bytes
+# of a number come in the other order.
+NARROW = ./proto ./store ./stats ./config ./whitelist ./loop/guard
+
+test-386: ## tests of arithmetic and alignment with 32 bits, on this machine's CPU
+	GOARCH=386 $(GO) test -timeout 10m $(NARROW) ./handover ./loop
+
+test-qemu: ## released binaries under qemu, for each CPU; and tests of big endian MIPS; needs qemu-user-static
+	$(GO) test -run TestCPUs -v -timeout 30m ./e2e -cpus all
+	GOARCH=mips GOMIPS=softfloat $(GO) test -exec qemu-mips-static -timeout 20m $(NARROW) -skip '$(NOTQEMU)'
+
+# qemu has no memory that can be handed on; see goesByPage in package store.
+NOTQEMU = Adopt|Shared|MemoryLayout
 
 check: lint test cross ## test, linters, and builds for small machines
 
@@ -56,6 +71,9 @@ release: ## static binaries for every system and CPU into dist/release, with che
 
 release-check: ## build the release twice, in two folders, and compare; TARGETS='linux-mipsle ...' for some
 	$(RELEASE) release/check $(TARGETS)
+
+release-table: ## how large the binaries of the release are, and what they take when idle; needs xz, qemu-user-static
+	@VERSION='$(VERSION)' release/table
 
 licences: ## write THIRD_PARTY.txt, which is passed on with every binary
 	release/licences >THIRD_PARTY.txt
@@ -109,4 +127,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
+.PHONY: build release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help

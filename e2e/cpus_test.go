@@ -111,6 +111,7 @@ func storyOfCPU(t *testing.T, cpu string, command []string) {
 	}
 	m.reactors()
 	m.statistics(cpu)
+	m.comeAndGo()
 	m.reload()
 	before := m.scrapes()
 	m.stop()
@@ -150,7 +151,7 @@ func newMoved(t *testing.T) *moved {
 		netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), netip.AddrPortFrom(netip.IPv6Loopback(), port),
 	}
 	write(t, dir+"/conf", fmt.Appendf(nil, "listen.tcp_udp %v\nlisten.tcp_udp %v\nlisten.udp.workers 2\n"+
-		"access.whitelist list\nstate.file state\ntracker.rootdir %s\ntracker.socket off\n", m.addrs[0], m.addrs[1], dir))
+		"access.whitelist list\nstate.file state\ntracker.rootdir %s\ntracker.socket %s/socket\n", m.addrs[0], m.addrs[1], dir, dir))
 	write(t, dir+"/list", nil)
 	for _, at := range m.addrs {
 		m.list(torrentAt(at))
@@ -290,6 +291,28 @@ func (m *moved) reactors() {
 				m.t.Errorf("an announce at %v: %x", at, got)
 			}
 		}
+	}
+}
+
+// comeAndGo has many peers come and go again, so that the store takes memory,
+// moves what it has, and gives memory back.
+func (m *moved) comeAndGo() {
+	m.t.Helper()
+	const peers = 3000
+	for _, at := range m.addrs {
+		c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(at))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		for _, event := range []uint32{2, 3} { // started, stopped
+			for i := range uint16(peers) {
+				c.Write(announcement(m.ids[at], torrentAt(at), event, 1, 10_000+i))
+				if got := receive(c, answerLimit); len(got) < 20 || got[3] != 1 {
+					m.t.Fatalf("event %d of peer %d at %v: %x", event, i, at, got)
+				}
+			}
+		}
+		c.Close()
 	}
 }
 

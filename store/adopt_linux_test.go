@@ -58,7 +58,9 @@ func (s *Store) leave() {
 		for _, pools := range [...][]pool{sh.records[:], sh.blocks[:]} {
 			for i := range pools {
 				for _, c := range pools[i].chunks {
-					unmapMemory(c)
+					if len(c) > 0 {
+						unmapMemory(c)
+					}
 				}
 			}
 		}
