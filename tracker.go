@@ -71,9 +71,7 @@ func (t *tracker) serve() error {
 	defer t.watch()()
 	t.keepSnapshots()
 	t.watchDoor()
-	for _, part := range t.program {
-		part.release()
-	}
+	t.releaseProgram()
 	if replaced := t.obey(); replaced {
 		return nil // our sockets are another's now
 	}
@@ -127,7 +125,8 @@ func (t *tracker) ready(h *loop.Heritage) error {
 	if err := t.enter(); err != nil {
 		return err
 	}
-	t.ceiling.begin() // what is loaded is limited, too
+	t.releaseProgram() // or the ceiling would take it for something that stays
+	t.ceiling.begin()  // what is loaded is limited, too
 	t.openState()
 	if t.heir != nil {
 		t.confine()
@@ -142,6 +141,14 @@ func (t *tracker) ready(h *loop.Heritage) error {
 	t.loadState()
 	t.confine()
 	return nil
+}
+
+// releaseProgram gives back what of the program is resident; see
+// [programPart.release].
+func (t *tracker) releaseProgram() {
+	for _, part := range t.program {
+		part.release()
+	}
 }
 
 // enter enters the cell and reads the lists there.

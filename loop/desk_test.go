@@ -28,6 +28,7 @@ func TestPatience(t *testing.T) {
 			}
 			unix.SetNonblock(fds[0], true)
 			unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, piece)
+			began := time.Now()
 			w := &patient{desk: &desk{stall: stall}, file: os.NewFile(uintptr(fds[0]), "writer"), end: time.Now().Add(tt.end)}
 			defer w.file.Close()
 			r := os.NewFile(uintptr(fds[1]), "reader")
@@ -42,7 +43,6 @@ func TestPatience(t *testing.T) {
 					}
 				}
 			}()
-			began := time.Now()
 			n, err := w.Write(make([]byte, chunk))
 			if !errors.Is(err, tt.want) || (n == chunk) != (tt.want == nil) {
 				t.Errorf("wrote %d bytes in %v: %v", n, time.Since(began), err)
