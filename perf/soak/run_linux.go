@@ -246,6 +246,7 @@ func complaints(said []byte) (all []string) {
 	fine := []string{"listening on ", "root given up", "sandbox: ", "there is none yet", "peers written in", "memory: at most "}
 	for line := range bytes.Lines(said) {
 		text := strings.TrimSpace(string(line))
+		text, _, _ = strings.Cut(text, "; and ") // so many more like it
 		ok := text == "" || strings.Contains(text, "whitelist "+listName+": ") && strings.HasSuffix(text, " torrents")
 		for _, f := range fine {
 			ok = ok || strings.Contains(text, f)

@@ -40,7 +40,8 @@ func TestRun(t *testing.T) {
 
 // TestComplaints finds the line that is one.
 func TestComplaints(t *testing.T) {
-	got := complaints([]byte("tracker: listening on udp 127.0.0.1:1\ntracker: snapshot state: disk full\n\n"))
+	got := complaints([]byte("tracker: listening on udp 127.0.0.1:1\ntracker: snapshot state: disk full\n\n" +
+		"tracker: whitelist whitelist: 10001 torrents; and 5 more like it in the last minute\n"))
 	if len(got) != 1 || !strings.Contains(got[0], "disk full") {
 		t.Errorf("%q", got)
 	}
