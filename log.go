@@ -25,8 +25,9 @@ import (
 // # What is repeated
 //
 // An event may come again and again, with other numbers in it. Of those with one
-// event and format, [repeatMost] in [repeatSpan] are written, and of all others
-// the last, when the time is over, with how many there were.
+// event and format, and of lists with one path, [repeatMost] in [repeatSpan] are
+// written, and of all others the last, when the time is over, with how many there
+// were.
 
 // A level says how much an event matters.
 type level = loop.Level
@@ -107,30 +108,33 @@ func logList(n whitelist.Note) {
 	if n.Trouble {
 		at = warning
 	}
-	operator.say(at, "list", n.Format, n.String(), []any{as("list", n.List), as("path", n.Path)})
+	// What is wrong with one list is no repetition of what is with another.
+	kind := n.List + " " + n.Path + " " + n.Format
+	operator.say(at, "list", kind, n.String(), []any{as("list", n.List), as("path", n.Path)})
 }
 
 func (l *logger) logf(at level, event, format string, args ...any) {
 	l.say(at, event, format, fmt.Sprintf(format, args...), args)
 }
 
-// say tells of an event, of the kind that format is, in the words of text.
-func (l *logger) say(at level, event, format, text string, args []any) {
+// say tells of an event in the words of text. Of one kind, such as its format, it
+// is told only so often. There are few kinds: they are remembered for good.
+func (l *logger) say(at level, event, kind, text string, args []any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at >= l.least {
-		l.tell(format, entry{time.Now(), at, event, text, args, 0})
+		l.tell(kind, entry{time.Now(), at, event, text, args, 0})
 	}
 }
 
 // tell writes e, or holds it back if there were enough of its kind. The caller
 // holds the lock.
-func (l *logger) tell(format string, e entry) {
+func (l *logger) tell(kind string, e entry) {
 	if free(e.event) {
 		l.put(&e)
 		return
 	}
-	key := e.event + " " + format
+	key := e.event + " " + kind
 	r := l.told[key]
 	if r != nil && e.time.Sub(r.since) >= repeatSpan {
 		l.sumUp(r)
@@ -141,7 +145,7 @@ func (l *logger) tell(format string, e entry) {
 		if l.told == nil {
 			l.told = make(map[string]*repeated)
 		}
-		l.told[key] = r // there are no more than formats in the program
+		l.told[key] = r
 	}
 	if r.times++; r.times <= repeatMost {
 		l.put(&e)

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"tracker/config"
+	"tracker/whitelist"
 )
 
 // A page is where a log is written to in tests.
@@ -155,6 +156,33 @@ func TestLogRepeats(t *testing.T) {
 		}
 		said(strings.Repeat("tracker: asked for\n", 9))
 	})
+}
+
+// TestLogLists has something wrong with more lists than one event is told of: each
+// is told, but not again and again.
+func TestLogLists(t *testing.T) {
+	var p page
+	was := operator
+	operator = &logger{to: &p, least: info}
+	defer func() { operator = was }()
+	var want strings.Builder
+	for i := range 2 * repeatMost {
+		n := whitelist.Note{List: "whitelist", Path: fmt.Sprint("list", i), Trouble: true, Format: "%s; NOTHING", Text: "gone; NOTHING"}
+		for range 2 * repeatMost {
+			logList(n)
+		}
+		want.WriteString(strings.Repeat(fmt.Sprintf("tracker: %v\n", n), repeatMost))
+	}
+	until(t, patience, "all is written", func() bool {
+		operator.mu.Lock()
+		defer operator.mu.Unlock()
+		return operator.writing == nil
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if got := p.text.String(); got != want.String() {
+		t.Errorf("said\n%swant\n%s", got, want.String())
+	}
 }
 
 // TestLogToTheDeaf logs to somebody who does not read: nobody waits for him, but
