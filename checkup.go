@@ -104,11 +104,12 @@ func (c *checkup) raiseFiles(n int) string {
 	return fmt.Sprintf("sudo prlimit --pid $$ --nofile=%d:%d", n, n)
 }
 
-// ownUnit returns the service of systemd that we are in, or "".
+// ownUnit returns the service of systemd that we are in, or "". Those of users are
+// none of the system's; a terminal that somebody starts us in may be one.
 func (c *checkup) ownUnit() string {
 	group, _, _ := strings.Cut(c.text("proc/self/cgroup"), "\n")
 	unit := group[strings.LastIndexByte(group, '/')+1:]
-	if strings.HasSuffix(unit, ".service") && quote(unit) == unit {
+	if strings.HasSuffix(unit, ".service") && quote(unit) == unit && !strings.Contains(group, "/user.slice/") {
 		return unit
 	}
 	return ""

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,9 @@ const (
 func (c *checkup) network() {
 	if b := c.bound; b.ReceiveGiven > 0 && b.ReceiveGiven < b.ReceiveAsked && c.text("proc/sys/net/core/somaxconn") != "" {
 		mend := fmt.Sprintf("sysctl -w net.core.rmem_max=%d", b.ReceiveAsked)
+		if c.text("proc/sys/net/core/rmem_max") == "" { // it is the machine's
+			mend = "outside of this container: " + mend
+		}
 		if c.program != "" {
 			mend += ", or for this program alone: setcap cap_net_admin,cap_net_bind_service+ep " + quote(c.program)
 		}
@@ -45,12 +49,23 @@ func (c *checkup) network() {
 func (c *checkup) timeWait() {
 	most, ok := c.number("proc/sys/net/ipv4/tcp_max_tw_buckets")
 	waiting := c.timeWaiting()
-	if ok && most > 0 && (most < c.connections || waiting*10 >= most*crowded/10) {
-		c.find("time wait", fmt.Sprintf("sysctl -w net.ipv4.tcp_max_tw_buckets=%d", max(4*most, 2*c.connections)),
-			"%d of at most %d closed connections wait for late packets; beyond that, late packets hit new ones, and limit.connections is %d",
-			waiting, most, c.connections)
+	if !ok || most <= 0 || most >= c.connections && !full(waiting, most) {
+		return
 	}
+	configured := ""
+	if most < c.connections {
+		configured = fmt.Sprintf(", and limit.connections is %d", c.connections)
+	}
+	c.find("time wait", fmt.Sprintf("sysctl -w net.ipv4.tcp_max_tw_buckets=%d", max(more(most), 2*c.connections)),
+		"%d of at most %d closed connections wait for late packets; beyond that, late packets hit new ones%s", waiting, most, configured)
 }
+
+// full reports whether a table of the kernel has as many entries as it may.
+func full(entries, most int) bool { return int64(entries)*100 >= int64(most)*crowded }
+
+// more returns a better size for a table that is full; the kernel's number has
+// 31 bits.
+func more(most int) int { return int(min(4*int64(most), math.MaxInt32)) }
 
 // timeWaiting returns how many connections wait for late packets.
 func (c *checkup) timeWaiting() int {
@@ -70,12 +85,12 @@ func (c *checkup) conntrack() {
 	if !counts || !limited || most <= 0 {
 		return
 	}
-	if int64(count)*100 < int64(most)*crowded {
+	if !full(count, most) {
 		logf(detail, "checkup", "self-check: %v; nothing to mend",
 			fact{"check", "conntrack", fmt.Sprintf("%d of at most %d flows are tracked", count, most)})
 		return
 	}
-	c.find("conntrack", strings.Join(c.untrack(4*most), " && "),
+	c.find("conntrack", strings.Join(c.untrack(more(most)), " && "),
 		"%d of at most %d flows are tracked, and a packet of who comes first when there are more is lost", count, most)
 }
 
@@ -121,9 +136,12 @@ func (c *checkup) nft() string {
 		"}; chain out { type filter hook output priority raw; " + out + "}; }'"
 }
 
-// iptables returns the same for iptables.
+// iptables returns the same for iptables, and for IPv6 if that is there.
 func (c *checkup) iptables() (commands []string) {
 	for _, program := range []string{"iptables", "ip6tables"} {
+		if !c.has(program) {
+			continue
+		}
 		for _, network := range networks {
 			for _, port := range c.ports(network) {
 				rule := program + " -t raw -A %s -p " + network + " --%s " + port + " -j NOTRACK"

@@ -97,6 +97,21 @@ func TestCheckupMachines(t *testing.T) {
 			"time wait: 12 of at most 4096 closed connections wait for late packets; beyond that, late packets hit new ones, and limit.connections is 5000; sysctl -w net.ipv4.tcp_max_tw_buckets=16384",
 		}},
 		{"vps, for itself", checkup{fs: recorded(t, "vps"), bound: loop.Bound{Addrs: listens("udp 127.0.0.1:1", "tcp [::1]:1"), Connections: 900}}, nil},
+		{"container", checkup{
+			fs: fstest.MapFS{
+				"proc/sys/net/core/somaxconn":          {Data: []byte("4096\n")},
+				"proc/sys/net/ipv4/tcp_max_tw_buckets": {Data: []byte("100000000\n")},
+				"proc/net/sockstat":                    {Data: []byte("TCP: inuse 9 orphan 0 tw 90000000 alloc 15\n")},
+			},
+			bound: loop.Bound{Addrs: everywhere, ReceiveAsked: 9, ReceiveGiven: 8},
+		}, []string{
+			"receive buffer: a UDP socket holds 8 bytes of the 9 it should, and what comes in a burst beyond that is lost; outside of this container: sysctl -w net.core.rmem_max=9",
+			"time wait: 90000000 of at most 100000000 closed connections wait for late packets; beyond that, late packets hit new ones; sysctl -w net.ipv4.tcp_max_tw_buckets=400000000",
+		}},
+		{"large tables", checkup{fs: fstest.MapFS{
+			"proc/sys/net/ipv4/tcp_max_tw_buckets": {Data: []byte("2147483647")},
+			"proc/net/sockstat":                    {Data: []byte("TCP: inuse 9 orphan 0 tw 9 alloc 15")},
+		}, bound: loop.Bound{Addrs: everywhere}}, nil},
 		{"server", checkup{fs: recorded(t, "server"), bound: roomy, connections: 2000, memory: 1 << 30, room: room(1<<35, 0)}, nil},
 		{"no Linux", checkup{fs: fstest.MapFS{}, bound: loop.Bound{Addrs: everywhere, ReceiveAsked: 2, ReceiveGiven: 1}}, nil},
 	} {
@@ -116,6 +131,12 @@ func TestCheckupMachines(t *testing.T) {
 func TestCheckupDetails(t *testing.T) {
 	if unit := (&checkup{fs: recorded(t, "vps")}).ownUnit(); unit != "tracker.service" {
 		t.Errorf("unit %q", unit)
+	}
+	for _, group := range []string{"0::/", "", "0::/user.slice/user-1000.slice/user@1000.service/app.slice/gnome-terminal-server.service", "0::/a.scope"} {
+		c := checkup{fs: fstest.MapFS{"proc/self/cgroup": {Data: []byte(group + "\n")}}}
+		if unit := c.ownUnit(); unit != "" {
+			t.Errorf("%s: unit %s", group, unit)
+		}
 	}
 	c := checkup{fs: recorded(t, "vps"), bound: loop.Bound{Addrs: listens("tcp [::]:80")}}
 	if got := strings.Join(c.untrack(9), "\n"); !c.has("iptables") || c.has("nft") || got != "sysctl -w net.netfilter.nf_conntrack_max=9\n"+
