@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -65,7 +64,9 @@ func (t *tracker) checkUp(b loop.Bound) {
 	c.limits()
 	c.network()
 	c.lists(t.cell, t.cfg)
-	t.state.mend = t.cell.give(filepath.Dir(t.state.path))
+	if t.state.path != "" {
+		t.state.mend = t.cell.give(t.state.path)
+	}
 	for _, f := range c.found {
 		logf(warning, "checkup", "self-check: %v; %v", fact{"check", f.what, f.text}, as("mend", f.mend))
 	}

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -45,13 +46,16 @@ func (c *checkup) list(dir, path string, user account) {
 	}
 }
 
-// give returns the command that gives a folder, as it is found from inside of the
-// cell or else outside, to the user we become.
-func (c *cell) give(folder string) string {
+// give returns the command that lets the user we become make files in the folder
+// of path, as it is found from inside of the cell or else outside. A folder that
+// others have files in, which may be /etc, is not to be his: then it is a new one
+// in there, and path has to change.
+func (c *cell) give(path string) string {
 	user := c.user.name
 	if !c.root {
 		user = strconv.Itoa(os.Getuid())
 	}
+	folder, name := filepath.Dir(path), filepath.Base(path)
 	at := folder
 	if c.root || !filepath.IsAbs(folder) {
 		at = filepath.Join(c.dir, folder)
@@ -60,7 +64,25 @@ func (c *cell) give(folder string) string {
 		at = folder
 	}
 	at, _ = filepath.Abs(at) // fails where there is no directory that we are in
-	return "mkdir -p " + quote(at) + " && chown " + user + " " + quote(at)
+	write := ""
+	if !isOwn(at, name) {
+		const fresh = "tracker-state"
+		at = filepath.Join(at, fresh)
+		write = ", and write state.file " + filepath.Join(folder, fresh, name)
+	}
+	return "mkdir -p " + quote(at) + " && chown " + user + " " + quote(at) + write
+}
+
+// isOwn reports whether a folder has nothing in it but what is called name, with
+// or without a suffix. One that is not there has not.
+func isOwn(folder, name string) bool {
+	f, err := os.Open(folder)
+	if err != nil {
+		return true
+	}
+	defer f.Close()                // it was only read
+	names, _ := f.Readdirnames(10) // of our own there are fewer
+	return len(names) < 10 && !slices.ContainsFunc(names, func(n string) bool { return !strings.HasPrefix(n, name) })
 }
 
 // may reports whether a has a right, as in the last digit of a mode, to what is

@@ -201,3 +201,39 @@ func TestCheckupLists(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckupGive gives the user we become a folder for the state file, but none
+// that others have files in.
+func TestCheckupGive(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"own", "etc"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range []string{"own/state", "own/state.new", "etc/passwd", "etc/state"} {
+		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &cell{dir: dir, root: true, user: account{"somebody", 54321, 54321}}
+	for path, want := range map[string]string{
+		"own/state":     "mkdir -p DIR/own && chown somebody DIR/own",
+		"/own/state":    "mkdir -p DIR/own && chown somebody DIR/own",
+		"missing/state": "mkdir -p " + must(filepath.Abs("missing")) + " && chown somebody " + must(filepath.Abs("missing")),
+		"/etc/state":    "mkdir -p DIR/etc/tracker-state && chown somebody DIR/etc/tracker-state, and write state.file /etc/tracker-state/state",
+		"state":         "mkdir -p DIR/tracker-state && chown somebody DIR/tracker-state, and write state.file tracker-state/state",
+	} {
+		if got := strings.ReplaceAll(c.give(path), dir, "DIR"); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+// must returns v, of a call that cannot fail.
+func must(v string, err error) string {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
