@@ -12,11 +12,13 @@ import (
 var sections = map[string]string{
 	"listen":    "Where to listen",
 	"access":    "Who may do what",
+	"metrics":   "Where metrics are",
 	"tracker":   "The process, and what it tells clients",
 	"sandbox":   "What the process may still do",
 	"stats":     "What people can look at",
 	"state":     "What outlives a restart",
 	"limit":     "Limits",
+	"log":       "What is written to stderr",
 	"livesync":  "opentracker's live sync",
 	"batchsync": "opentracker's batch sync",
 }
@@ -38,7 +40,11 @@ func example() string {
 	last, lastDoc := "", ""
 	for _, k := range keys {
 		if section, _, _ := strings.Cut(k.name, "."); section != last {
-			b.WriteString("\n\n#### " + sections[section] + "\n")
+			title, ok := sections[section]
+			if !ok {
+				panic("no title for keys of " + section)
+			}
+			b.WriteString("\n\n#### " + title + "\n")
 			last = section
 		}
 		b.WriteString("\n")
