@@ -179,10 +179,11 @@ func takesGzip(req []byte) bool {
 	value, _ := proto.Header(req, "Accept-Encoding")
 	_, rest, ok := bytes.Cut(value, gzipName)
 	quality, _, _ := bytes.Cut(rest, []byte(","))
-	return ok && (!bytes.HasPrefix(quality, qualityZero) || len(bytes.Trim(quality[len(qualityZero):], ".0 ")) > 0)
+	_, weight, weighed := bytes.Cut(quality, []byte("="))
+	return ok && (!weighed || len(bytes.Trim(weight, ".0 \t")) > 0)
 }
 
-var gzipName, qualityZero = []byte("gzip"), []byte(";q=0")
+var gzipName = []byte("gzip")
 
 // scrapePause is how long an address waits for its next full scrape, and
 // maxScrapers of how many addresses that is remembered: 10 KB. Whoever has more

@@ -229,6 +229,7 @@ func TestTakesGzip(t *testing.T) {
 	for value, want := range map[string]bool{
 		"gzip": true, "deflate, gzip;q=0.5, br": true, "x-gzip": true, "br, gzip;q=1.0": true,
 		"": false, "br": false, "gzip;q=0": false, "gzip;q=0.000, br": false,
+		"gzip; q=0": false, "gzip ;q=0.0 , br;q=1": false, "gzip; q=0.001, br": true,
 	} {
 		if got := takesGzip([]byte("GET /scrape HTTP/1.1\r\nAccept-Encoding: " + value + "\r\n\r\n")); got != want {
 			t.Errorf("%q: %v, want %v", value, got, want)
