@@ -101,8 +101,8 @@ func (r *reactor) tellMetrics(dst []byte, client netip.Addr) ([]byte, fate) {
 	return r.told(dst, stats.ContentMetrics)
 }
 
-// health answers whether we serve.
+// health answers whether we serve. Nobody between is to answer that later.
 func (r *reactor) health(dst []byte) ([]byte, fate) {
 	r.body = append(r.body[:0], "ok\n"...)
-	return r.finish(dst)
+	return r.told(dst, stats.ContentText)
 }
