@@ -53,6 +53,7 @@ func TestPage(t *testing.T) {
 	b.checkTop(t)
 	b.checkMoves(t, s)
 	b.checkKeys(t)
+	b.checkWindow(t)
 	b.takePictures(t)
 	b.checkNetwork(t, s.addr.String())
 	for _, line := range b.log(t, "browser") {
@@ -246,6 +247,27 @@ func (b *browser) checkKeys(t *testing.T) {
 		t.Errorf("after Escape a plot says %q", again)
 	}
 	b.eval(t, nil, "document.activeElement.blur()")
+}
+
+// checkWindow fails unless a plot can be pointed at between the choice of another
+// window and its history, which may never come.
+func (b *browser) checkWindow(t *testing.T) {
+	t.Helper()
+	var errors []string
+	b.eval(t, &errors, `const errors = [], note = e => errors.push(e.message);
+		addEventListener("error", note);
+		document.querySelector("[name=window][value=day]").click();
+		const hand = plots[0].hand;
+		hand.dispatchEvent(new PointerEvent("pointermove", {clientX: hand.getBoundingClientRect().left + 9}));
+		hand.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowLeft"}));
+		removeEventListener("error", note);
+		return errors`)
+	if len(errors) > 0 {
+		t.Errorf("pointing at a plot fails: %q", errors)
+	}
+	b.await(t, pageLimit, "there is no day", `return past && past.step == 300`)
+	b.eval(t, nil, `document.querySelector("[name=window][value=hour]").click()`)
+	b.await(t, pageLimit, "there is no hour", `return past && past.step == 15`)
 }
 
 // takePictures writes screenshots of the page as people have it, for a person
