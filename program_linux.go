@@ -28,8 +28,8 @@ func programParts() []programPart {
 
 // partsIn reads the content of that file: for each mapping a line of from-to in
 // hex, rights, offset, device, inode and path, and then lines of what it takes.
-// What is anonymous of a mapping was written to, by the
-// linker of the system, before it became read-only; it is nowhere else.
+// What of a mapping is anonymous, or in swap since, was written to by the linker
+// of the system before it became read-only; it is nowhere else.
 func partsIn(maps string) (parts []programPart) {
 	var program string // its inode
 	var part programPart
@@ -50,7 +50,9 @@ func partsIn(maps string) (parts []programPart) {
 			if err1 == nil && err2 == nil && addr < end && (f[1] == "r-xp" || f[1] == "r--p") {
 				part = programPart{uintptr(addr), uintptr(end - addr)}
 			}
-		case f[0] == "Anonymous:" && f[1] == "0" && part.length > 0:
+		case f[0] == "Anonymous:" && f[1] != "0":
+			part = programPart{}
+		case f[0] == "Swap:" && f[1] == "0" && part.length > 0: // which comes after that
 			parts = append(parts, part)
 		}
 	}
