@@ -130,6 +130,7 @@ var wallClock = map[string]string{
 	"loop/clock_other.go":    "only differences are used, and Go takes those from the monotonic clock",
 	"loop/config.go":         "a state dump has wall time in it",
 	"loop/desk.go":           "deadlines of Go's poller, which is monotonic",
+	"loop/patient.go":        "the same",
 	"loop/profiles.go":       "the same",
 	"loop/doorbell_linux.go": "differences, taken from the monotonic clock",
 	"loop/epoll_linux.go":    "deadlines of Go's poller, which is monotonic",
