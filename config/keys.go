@@ -119,7 +119,7 @@ var keys = []key{
 	},
 	{
 		name: "access.stats_path", arg: "path", def: "stats",
-		allowed: "letters, digits and !'()*+,-./:;<>_~ that do not begin with a or sc, without the leading slash",
+		allowed: "letters, digits and !'()*+,-./:;<>_~ that do not begin with a or sc, without the leading slash; not healthz",
 		doc:     "Where the statistics are.",
 		sample:  "stats", kind: kindName, set: (*parser).setStatsPath,
 	},

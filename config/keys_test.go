@@ -29,7 +29,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 	"access.fifo_add":      {good: []string{"fifo\naccess.whitelist w"}, bad: []string{"fifo"}},
 	"access.fifo_delete":   {good: []string{"fifo\naccess.blacklist b\naccess.fifo_delete last"}, bad: []string{"fifo\x1b"}},
 	"access.stats":         {good: []string{"192.0.2.1", "10.1.2.3/8", "2001:db8::1/32\naccess.stats ::1", "::ffff:10.0.0.0/104", "::/0"}, bad: []string{"not-an-ip", "192.168/16", "10.0.0.0/33", "10.0.0.0/", "::ffff:10.0.0.0/8", "fe80::1%lo", "010.0.0.1"}},
-	"access.stats_path":    {good: []string{"secret", "/statistik/2"}, bad: []string{"admin", "scores", "/", "a b", "my?stats", "stätte"}},
+	"access.stats_path":    {good: []string{"secret", "/statistik/2", "health", "metrics", "debug"}, bad: []string{"admin", "scores", "/", "a b", "my?stats", "stätte", "healthz", "/debug/pprof/x"}},
 	"access.proxy":         {good: []string{"127.0.0.1\naccess.proxy 10.0.0.0/8\naccess.proxy 127.0.0.1"}, bad: []string{"localhost", "10.0.0.1/255.0.0.0"}},
 	"access.real_ip":       {good: []string{"off", "on\naccess.proxy ::1", "on"}, bad: []string{"yes", "On"}},
 	"access.ip_from_query": {good: []string{"192.168.0.0/16"}, bad: []string{"all"}},

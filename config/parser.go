@@ -291,7 +291,8 @@ func (p *parser) setRedirect(v string) error {
 }
 
 // setStatsPath stores the path of the statistics. It has to be one that
-// reaches them: by the first letters, announce and scrape come before it.
+// reaches them: by the first letters, announce and scrape come before it, and
+// there are paths that nobody can choose.
 func (p *parser) setStatsPath(v string) error {
 	if err := word(v); err != nil {
 		return err
@@ -304,6 +305,8 @@ func (p *parser) setStatsPath(v string) error {
 		return errors.New("every path that begins with a is an announce")
 	case strings.HasPrefix(v, "sc"):
 		return errors.New("every path that begins with sc is a scrape")
+	case v == "healthz" || strings.HasPrefix(v, "debug/pprof/"):
+		return errors.New("something else is there")
 	case strings.IndexFunc(v, func(r rune) bool { return !pathRune(r) }) >= 0:
 		return errors.New("a character in it is not allowed")
 	}
