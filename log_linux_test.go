@@ -321,8 +321,12 @@ func TestLogConfigured(t *testing.T) {
 	p.ends(0)
 
 	p = startTracker(t, "-f", confFile(t, "listen.tcp 127.0.0.1:0", "log.format text", "log.level warning"), "-l", "missing")
-	line, err := p.lines.ReadString('\n')
-	_, rest, _ := strings.Cut(line, " ")
+	var line, rest string
+	var err error
+	for err == nil && (rest == "" || strings.HasPrefix(rest, "level=warning event=checkup ")) { // this machine may be busy
+		line, err = p.lines.ReadString('\n')
+		_, rest, _ = strings.Cut(line, " ")
+	}
 	if err != nil || rest != "level=warning event=state msg=\"state file missing: no such file or directory; serving without what it may hold\""+
 		" path=missing error=\"no such file or directory\"\n" {
 		t.Errorf("%q, %v", line, err)
