@@ -95,11 +95,24 @@ func (t *tracker) watchDoor() {
 				return
 			case err != nil:
 				time.Sleep(time.Second) // for want of descriptors, for instance
-			case !d.busy.CompareAndSwap(false, true):
-				decline(peer, errAnother)
 			default:
-				go t.give(peer)
+				go t.giveTo(peer)
 			}
 		}
 	}()
+}
+
+// giveTo gives what there is to an heir, unless another one is about to have it.
+// Who only looks whether we are there takes the place of one for a moment, so that
+// is waited for.
+func (t *tracker) giveTo(peer *handover.Peer) {
+	const pause, tries = 20 * time.Millisecond, 50
+	for range tries {
+		if t.door.busy.CompareAndSwap(false, true) {
+			t.give(peer)
+			return
+		}
+		time.Sleep(pause)
+	}
+	decline(peer, errAnother)
 }

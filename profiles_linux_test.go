@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // keepBusy announces over UDP, one after the other, until the function it returns is
@@ -65,6 +66,7 @@ func TestProfiles(t *testing.T) {
 		return p, p.says("tracker: listening on tcp "), p.says("tracker: listening on udp ")
 	}
 	p, tcp, udp := start("access.stats 127.0.0.1\n")
+	p.late.Reset(time.Minute) // the profiles take some seconds
 	end := keepBusy(t, udp)
 	defer end()
 	for _, tt := range []struct{ args, has []string }{

@@ -243,7 +243,7 @@ func mb(n float64) float64 { return n / (1 << 20) }
 // complaints returns what a tracker has said that is not what one says to whom
 // all is well.
 func complaints(said []byte) (all []string) {
-	fine := []string{"listening on ", "root given up", "sandbox: ", "there is none yet", "peers written in", "memory: at most "}
+	fine := []string{"listening on ", "root given up", "sandbox: ", "there is none yet", "peers written in", "memory: at most ", "self-check: "}
 	for line := range bytes.Lines(said) {
 		text := strings.TrimSpace(string(line))
 		text, _, _ = strings.Cut(text, "; and ") // so many more like it
