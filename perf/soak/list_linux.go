@@ -113,10 +113,11 @@ func served(c *net.UDPConn, ih proto.Infohash) (bool, error) {
 	return err == nil && be.Uint32(answer) == 1, err
 }
 
-// ask sends a datagram until one of least bytes or more comes back, five times.
+// ask sends a datagram until one of least bytes or more comes back, for as long as
+// the load bears silence.
 func ask(c *net.UDPConn, pkt []byte, least int) ([]byte, error) {
 	b := make([]byte, 2048)
-	for range 5 {
+	for range 15 {
 		if _, err := c.Write(pkt); err != nil {
 			return nil, err
 		}
