@@ -4,6 +4,7 @@ package loop
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -51,6 +52,24 @@ func (c *child) cpu(t *testing.T) time.Duration {
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
 	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// rested has c answer once, and returns how many descriptors it has open once the
+// connection is closed on its side too.
+func (c *child) rested(t *testing.T) int {
+	t.Helper()
+	if err := askOnce(c.tcp); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); ; {
+		line, counted := c.counts(t)
+		if counted["open"] == 0 {
+			return c.files(t)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a connection stays: %s", line)
+		}
+	}
 }
 
 // settle waits until c has no connections and no more descriptors than before.
@@ -104,22 +123,21 @@ func floodLen(t *testing.T, n int) int {
 // A bystander is a well-behaved client that asks again and again, over a new
 // connection each time, and measures how long the answers take.
 type bystander struct {
-	end    chan struct{}
+	end    func()
 	asking sync.WaitGroup
 	took   []time.Duration
 	failed int
 	err    error
 }
 
-func watchFrom(to string) *bystander {
-	b := &bystander{end: make(chan struct{})}
+// watchFrom has a bystander ask until it is checked, or until the test is over.
+func watchFrom(t *testing.T, to string) *bystander {
+	ctx, end := context.WithCancel(t.Context())
+	b := &bystander{end: end}
+	t.Cleanup(b.asking.Wait)
+	t.Cleanup(end)
 	b.asking.Go(func() {
-		for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
-			select {
-			case <-b.end:
-				return
-			default:
-			}
+		for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 			began := time.Now()
 			if err := askOnce(to); err != nil {
 				b.failed++
@@ -152,7 +170,7 @@ func askOnce(to string) error {
 // check ends b and checks that it was always answered. It returns the latencies.
 func (b *bystander) check(t *testing.T) string {
 	t.Helper()
-	close(b.end)
+	b.end()
 	b.asking.Wait()
 	if b.failed > 0 {
 		t.Errorf("a well-behaved client got no answer %d times of %d: %v", b.failed, len(b.took), b.err)
@@ -167,9 +185,9 @@ func (b *bystander) check(t *testing.T) string {
 func TestTenThousandSlow(t *testing.T) {
 	c := startChild(t, 0, 0)
 	n := floodLen(t, 10_000)
-	askOnce(c.tcp)
-	files, memory, cpu := c.files(t), c.rss(t), c.cpu(t)
-	b := watchFrom(c.tcp)
+	files := c.rested(t)
+	memory, cpu := c.rss(t), c.cpu(t)
+	b := watchFrom(t, c.tcp)
 	began := time.Now()
 	fds := make([]int, n)
 	for i := range fds {
@@ -177,10 +195,13 @@ func TestTenThousandSlow(t *testing.T) {
 		unix.Write(fds[i], []byte("GET /announce?info_hash=aaaaaaaaaaaaaaaaaaaa&port=1 HTTP/1.1\r\nUser-Agent: "))
 	}
 	peak := 0
-	for end := time.Now().Add(patience); c.files(t) < files+n; {
+	for end := time.Now().Add(patience); ; {
+		line, counted := c.counts(t)
+		if counted["open"] >= n {
+			break
+		}
 		if time.Now().After(end) {
-			line, _ := c.counts(t)
-			t.Fatalf("%d descriptors: %s", c.files(t), line)
+			t.Fatalf("%d descriptors, %d before: %s", c.files(t), files, line)
 		}
 	}
 	held := c.rss(t)
@@ -221,8 +242,7 @@ func TestTenThousandSlow(t *testing.T) {
 func TestAbandonedAnswers(t *testing.T) {
 	c := startChild(t, 0, manyTorrents)
 	n := floodLen(t, 2_000)
-	askOnce(c.tcp)
-	files, memory := c.files(t), c.rss(t)
+	files, memory := c.rested(t), c.rss(t)
 	fds := make([]int, n)
 	peak := 0
 	for i := range fds {
@@ -243,7 +263,7 @@ func TestAbandonedAnswers(t *testing.T) {
 			t.Fatalf("not all are accepted: %s", line)
 		}
 	}
-	b := watchFrom(c.tcp)
+	b := watchFrom(t, c.tcp)
 	for i, fd := range fds {
 		_, _, _ = unix.Recvfrom(fd, make([]byte, 1000), unix.MSG_DONTWAIT)
 		if i%3 == 0 {
