@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -170,7 +171,8 @@ func (c *cell) enter() error {
 
 // reads reports whether files are to be read once the cell is entered.
 func (c *cell) reads() bool {
-	return len(c.cfg.Whitelist)+len(c.cfg.Blacklist) > 0 || c.cfg.StateLoad != "" || c.cfg.StateFile != ""
+	return len(c.cfg.Whitelist)+len(c.cfg.Blacklist) > 0 || c.cfg.StateLoad != "" || c.cfg.StateFile != "" ||
+		slices.ContainsFunc(c.cfg.LANExternal, func(e config.External) bool { return e.File != "" })
 }
 
 // orElse is what to do where root is not what it is elsewhere.

@@ -1,11 +1,18 @@
 package main
 
+import (
+	"slices"
+
+	"tracker/config"
+)
+
 // A sandbox is what the kernel lets the process do once it serves: see
 // [allowed] in sandbox_linux.go. These are the parts of it that depend on the
 // configuration.
 type needs struct {
 	fifos    bool // open to read and write what is there, for access.fifo_add and access.fifo_delete
 	writes   bool // make, sync, rename and remove files
+	devices  bool // tell their addresses, for lan.external
 	profiles bool // of CPU time, which needs timers; for whom access.stats names
 }
 
@@ -20,6 +27,7 @@ func (t *tracker) confine() {
 	n := needs{
 		fifos:    t.cfg.FIFOAdd+t.cfg.FIFODelete != "",
 		writes:   t.state.path != "",
+		devices:  slices.ContainsFunc(t.cfg.LANExternal, func(e config.External) bool { return e.Interface != "" }),
 		profiles: profiled || len(t.cfg.Stats) > 0,
 	}
 	calls, err := enterSandbox(n)

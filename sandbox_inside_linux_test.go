@@ -71,6 +71,9 @@ var attempts = []attempt{
 	{"memfd_create", calling(unix.SYS_MEMFD_CREATE), unix.ENOSYS, errUntried},
 	{"another filter", calling(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_STRICT), unix.ENOSYS, errUntried},
 
+	{"address of an interface", deviceAddr, unix.ENOSYS, nil},
+	{"ioctl", calling(unix.SYS_IOCTL), unix.ENOSYS, unix.ENOTTY},
+
 	{"socket of IPv4", socket(unix.AF_INET, unix.SOCK_STREAM), nil, nil},
 	{"socket of IPv6", socket(unix.AF_INET6, unix.SOCK_DGRAM), nil, nil},
 }
@@ -135,6 +138,13 @@ func memory(rights int) error {
 	return errors.Join(unix.Mprotect(m, rights), unix.Munmap(m))
 }
 
+func deviceAddr() error {
+	d := openDevice("lo")
+	_, err := d.addr()
+	unix.Close(d.fd)
+	return err
+}
+
 func socket(family, kind int) func() error {
 	return func() error {
 		fd, err := unix.Socket(family, kind, 0)
@@ -187,7 +197,7 @@ func tryFromInside() int {
 	}
 	which := os.Getenv(asPrisoner)
 	if err == nil && which != "off" {
-		_, err = enterSandbox(needs{fifos: which == "fifos", writes: which == "writes", profiles: which == "profiles"})
+		_, err = enterSandbox(needs{fifos: which == "fifos", writes: which == "writes", devices: which == "devices", profiles: which == "profiles"})
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -217,6 +227,7 @@ func TestFromInside(t *testing.T) {
 		"off":      {},
 		"plain":    {},
 		"fifos":    {"open to read and write": nil},
+		"devices":  {"address of an interface": nil, "ioctl": unix.EPERM},
 		"profiles": {"timer to profile with": unix.EFAULT},
 		"writes": {
 			"open to write": nil, "open to read and write": nil, "open to truncate": nil, "open to create": nil,

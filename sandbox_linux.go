@@ -147,6 +147,9 @@ func allowed(n needs, pid uint32) []rule {
 		)...)
 		rules = append(rules, toWriteOnThisCPU...)
 	}
+	if n.devices {
+		rules = append(rules, rule{unix.SYS_IOCTL, []test{{arg: 1, mask: ^uint32(0), want: unix.SIOCGIFADDR}}})
+	}
 	if n.profiles {
 		rules = append(rules, plain(unix.SYS_SETITIMER, unix.SYS_TIMER_CREATE, unix.SYS_TIMER_SETTIME, unix.SYS_TIMER_DELETE)...)
 		rules = append(rules, toProfileOnThisCPU...)

@@ -97,7 +97,7 @@ func TestEngineRestart(t *testing.T) {
 // TestRules checks that no system call has two rules, and that the kernel would
 // take the filter: at most 4096 instructions.
 func TestRules(t *testing.T) {
-	rules := allowed(needs{writes: true, profiles: true}, 1)
+	rules := allowed(needs{writes: true, devices: true, profiles: true}, 1)
 	seen := map[uint32]bool{}
 	for _, r := range rules {
 		if seen[r.call] {

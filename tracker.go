@@ -23,6 +23,7 @@ type tracker struct {
 	options whitelist.Options
 	counts  *countsFile
 	state   *stateFile
+	border  *border // nil if there is none
 	signals *signals
 	door    *door
 	heir    *heir            // while we take another's place
@@ -54,11 +55,7 @@ func (t *tracker) serve() error {
 		return err
 	}
 	t.began = time.Now()
-	t.store = store.New(store.Options{
-		Expire: expire(longestInterval(t.cfg)),
-		Shared: t.door.listener != nil,
-		Limits: limits(t.cfg),
-	})
+	t.store = store.New(t.storeOptions())
 	t.ceiling = newCeiling(t.cfg.Memory, t.store)
 	defer t.ceiling.end()
 	if t.server, err = loop.Run(t.loopConfig(sockets)); err != nil {
@@ -69,6 +66,7 @@ func (t *tracker) serve() error {
 	}
 	t.heir = nil
 	defer t.watch()()
+	defer t.border.keep()()
 	t.keepSnapshots()
 	t.watchDoor()
 	t.releaseProgram()
@@ -112,7 +110,9 @@ func (t *tracker) prepare() (err error) {
 	t.counts = &countsFile{path: t.cfg.StateLoad}
 	t.state = newStateFile(t.cfg.StateFile)
 	t.door = newDoor(t.cfg)
+	t.border = newBorder(t.cfg)
 	if t.cell.locks() {
+		t.border.keepOutside()
 		t.options.KeepOutside()
 		t.counts.keepOutside()
 		t.state.keepOutside()
@@ -159,6 +159,7 @@ func (t *tracker) enter() (err error) {
 	if t.lists, err = whitelist.Open(&t.options); err != nil {
 		return t.placed(err)
 	}
+	t.border.look()
 	return nil
 }
 
@@ -254,6 +255,9 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 		ReceiveBuffer: receiveBuffer,
 		TCP:           transports[t.cfg.TCPTransport],
 	}
+	if t.border != nil {
+		c.LAN = t.border.lan
+	}
 	if len(t.cfg.Whitelist)+len(t.cfg.Blacklist) > 0 {
 		// The lists are read by ready, after the reactors were made.
 		c.Allowed = func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
@@ -303,6 +307,27 @@ func longestInterval(cfg *config.Config) time.Duration {
 func expire(interval time.Duration) store.Minute {
 	longest := interval + interval/10
 	return store.Minute((longest + longest/2 + time.Minute - 1) / time.Minute)
+}
+
+// storeOptions returns what of cfg concerns the store.
+func (t *tracker) storeOptions() store.Options {
+	o := store.Options{
+		Expire:  expire(longestInterval(t.cfg)),
+		Shared:  t.door.listener != nil,
+		Limits:  limits(t.cfg),
+		Private: privatePeers[t.cfg.PrivatePeers],
+	}
+	if t.border != nil {
+		o.Local = t.border.lan.Holds
+	}
+	return o
+}
+
+// privatePeers are what the configuration's choices are called in package store.
+var privatePeers = [...]store.Private{
+	config.PrivateSame: store.PrivateSame,
+	config.PrivateHide: store.PrivateHide,
+	config.PrivateAll:  store.PrivateAll,
 }
 
 // limits returns what cfg says of the store's, but for memory.

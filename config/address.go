@@ -45,6 +45,26 @@ func parsePort(v string) (uint16, error) {
 	return uint16(n), nil
 }
 
+// parseExternal reads an address, or the name of what has it.
+func parseExternal(v string) (External, error) {
+	a, err := parseIP(v)
+	switch _, notNet := netip.ParsePrefix(v); {
+	case err == nil && (a.IsUnspecified() || a.IsMulticast() || a.IsLoopback()):
+		return External{}, errors.New("no peer can be reached at that address")
+	case err == nil:
+		return External{Addr: a}, nil
+	case notNet == nil:
+		return External{}, errors.New("a network, not an address")
+	case strings.Contains(v, "/"):
+		return External{File: v}, nil
+	case errors.Is(err, errZone) || strings.ContainsAny(v, ": \t#") || strings.Trim(v, "0123456789.") == "":
+		return External{}, errAddress
+	case len(v) > MaxInterface:
+		return External{}, fmt.Errorf("no interface has a name of more than %d bytes, and a path has a slash in it, like ./%s", MaxInterface, v)
+	}
+	return External{Interface: v}, nil
+}
+
 // parseListen reads an address with an optional port, otherwise that given:
 //
 //	192.0.2.1  192.0.2.1:80  2001:db8::1  [2001:db8::1]  [2001:db8::1]:80  2001:db8::1.80

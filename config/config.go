@@ -78,6 +78,11 @@ const (
 	MaxClients = 1024
 	// MaxPeerID is the longest of them: a whole peer id.
 	MaxPeerID = 20
+	// MaxExternals is the most places to look for a LAN's address outside. Each
+	// is looked at every second.
+	MaxExternals = 16
+	// MaxInterface is the longest name of a network interface, in bytes.
+	MaxInterface = 15
 	// MaxRate is the largest budget of requests a second: as many as one
 	// processor answers.
 	MaxRate = 100_000
@@ -171,6 +176,37 @@ func (t Transport) String() string {
 	return "auto"
 }
 
+// An External is where the address that a LAN has outside is known. One of the
+// fields is set.
+type External struct {
+	Addr      netip.Addr // never IPv4-mapped
+	Interface string     // that has it, for IPv4
+	File      string     // that says it
+}
+
+// String returns e as in the config file.
+func (e External) String() string {
+	if e.Addr.IsValid() {
+		return e.Addr.String()
+	}
+	return e.Interface + e.File
+}
+
+// PrivatePeers says who is given peers with private addresses.
+type PrivatePeers uint8
+
+// The choices.
+const (
+	PrivateSame PrivatePeers = iota // who has a private address as well
+	PrivateHide
+	PrivateAll
+)
+
+var privatePeers = [...]string{PrivateSame: "same", PrivateHide: "hide", PrivateAll: "all"}
+
+// String returns "same", "hide" or "all".
+func (p PrivatePeers) String() string { return privatePeers[p] }
+
 // A LogFormat says what a line of the log looks like.
 type LogFormat uint8
 
@@ -228,6 +264,12 @@ type Config struct {
 	Proxies     []netip.Prefix // whose word about the client's address is believed
 	RealIP      bool           // believe X-Real-IP of Proxies as well
 	IPFromQuery []netip.Prefix // whose ip= parameter is believed
+
+	// The network that we are in, if it is behind NAT. Peers in it are handed out
+	// to others with an address that one of LANExternal gives.
+	LAN          []netip.Prefix // empty: all private ones, if LANExternal is not
+	LANExternal  []External     // of each family the first that there is counts
+	PrivatePeers PrivatePeers
 
 	// Beginnings of peer ids.
 	ClientAllow []string // of programs that are served; empty: all

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -321,6 +322,29 @@ var keys = []key{
 		},
 	},
 	{
+		name: "lan.network", arg: "ip[/bits]", def: "none (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and fc00::/7, if there is a lan.external)",
+		allowed: allowedNet,
+		doc: "The tracker's own network, behind a router that translates addresses (NAT). Peers in it are handed out with their own" +
+			" address to who asks from there, and to everybody else with that of lan.external and the port they announced. Lines add" +
+			" up. This machine itself is always part of it. Of IPv6, only private addresses are translated; name others here as well," +
+			" so that who has one is shown the private IPv4 addresses.",
+		sample: "192.168.1.0/24", set: (*parser).setLAN,
+	},
+	{
+		name: "lan.external", arg: "address", def: "none (no address is translated)",
+		allowed: "an IP address, the name of a network interface, or the path of a file, with a slash in it",
+		doc: "The address that lan.network has outside: itself; the interface that has it (IPv4; on Linux, its first); or a file that says" +
+			" it, an address a line, which another program writes. Interfaces and files are looked at every second. Lines add up: of" +
+			" each family the first that gives an address counts. While none does, peers of lan.network are not handed out to others.",
+		sample: "ppp0", kind: kindPath, set: (*parser).setExternal,
+	},
+	{
+		name: "peers.private", arg: "name", def: "same", allowed: "same, hide or all",
+		doc: "Who is given peers with private addresses (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7, loopback, link-local)" +
+			" that are not in lan.network: who asks from a private address, nobody, or everybody, as opentracker does.",
+		sample: "same", set: func(p *parser, v string) error { return oneOf(&p.cfg.PrivatePeers, v, privatePeers[:]) },
+	},
+	{
 		name: "log.format", arg: "name", def: "plain", allowed: "plain, text or json",
 		doc: "What a line on stderr looks like: plain is a sentence for people, text is key=value, json is an object with the same keys." +
 			" Numbers and addresses have keys of their own then. Requests are never logged.",
@@ -420,6 +444,24 @@ func (p *parser) setRealIP(v string) (err error) {
 	p.realAt = p.place
 	p.cfg.RealIP, err = onOff(v)
 	return err
+}
+
+func (p *parser) setLAN(v string) error {
+	p.lanAt = p.place
+	return nets(&p.cfg.LAN, v)
+}
+
+func (p *parser) setExternal(v string) error {
+	add, err := parseExternal(v)
+	switch all := &p.cfg.LANExternal; {
+	case err != nil || slices.Contains(*all, add):
+		return err
+	case len(*all) == MaxExternals:
+		return fmt.Errorf("more than %d of them", MaxExternals)
+	default:
+		*all = append(*all, add)
+	}
+	return nil
 }
 
 func (p *parser) setInterval(v string) error {

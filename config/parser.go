@@ -22,6 +22,7 @@ type parser struct {
 	fifoAt  place // the first access.fifo_add or access.fifo_delete
 	realAt  place // the last access.real_ip
 	stateAt place // the last state.interval
+	lanAt   place // the last lan.network
 }
 
 // warn adds a warning about the line or flag being read.
@@ -61,6 +62,10 @@ func (p *parser) finish() error {
 	if c.StateInterval > 0 && c.StateFile == "" {
 		p.place = p.stateAt
 		p.warn("has no effect without state.file, which says where to write")
+	}
+	if p.lanAt.set() && len(c.LANExternal) == 0 {
+		p.place = p.lanAt
+		p.warn("without lan.external, peers there are not handed out to anybody else")
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ var sections = map[string]string{
 	"state":     "What outlives a restart",
 	"limit":     "Limits",
 	"log":       "What is written to stderr",
+	"lan":       "A home network",
+	"peers":     "Which peers clients are given",
 	"livesync":  "opentracker's live sync",
 	"batchsync": "opentracker's batch sync",
 }

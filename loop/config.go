@@ -48,6 +48,7 @@ type Config struct {
 	Trust    Trust       // who may speak about addresses
 	Clients  ClientRules // which programs are served; all by default
 	Rates    Rates       // what an address and a prefix may ask for; none by default
+	LAN      *LAN        // the network that we are in, if it is behind NAT; its Holds is to be the Store's Local
 
 	StatsPath string         // where statistics are read, without leading slash; empty: stats
 	Stats     []netip.Prefix // who may read them, and scrape everything; empty: everyone

@@ -18,6 +18,7 @@ type reactor struct {
 	key      *proto.ConnKey             // shared, never changed
 	allowed  func(*proto.Infohash) bool // shared; nil allows every torrent
 	clients  *clients                   // shared, never changed; nil serves every program
+	lan      *LAN                       // shared; nil if there is none
 	redirect string                     // where GET / is sent, or ""
 	trust    trust                      // the networks are shared, never changed
 	pace     pace
@@ -91,6 +92,9 @@ func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both
 		NumWant:  numWant,
 	}
 	r.store.Announce(&r.query, r.minute(), r.rnd, &r.found)
+	if r.lan != nil {
+		r.present()
+	}
 	if r.found.Refused != store.NotRefused {
 		r.stats.Inc(notStored[r.found.Refused], familyOf(addr))
 	}

@@ -57,7 +57,7 @@
 // # What is shared
 //
 // The store, which locks by shard. The list of torrents served, behind a
-// function that takes no lock. The secret of the connection ids, which does not
+// function that takes no lock. The [LAN], if there is one. The secret of the connection ids, which does not
 // change once anything is served. The [clock], which one goroutine sets once a
 // second and all others read. The number of open connections, and since when
 // the oldest of each reactor wait. The accounts of who asks how often, if there
@@ -429,6 +429,7 @@ func (s *Server) newReactor(wire stats.Wire) *reactor {
 		key:      &s.key,
 		allowed:  s.cfg.Allowed,
 		clients:  makeClients(&s.cfg.Clients),
+		lan:      s.cfg.LAN,
 		redirect: s.cfg.Redirect,
 		trust:    makeTrust(&s.cfg.Trust),
 		rnd:      store.NewRand(binary.LittleEndian.Uint64(seed[:])),

@@ -115,6 +115,11 @@ const (
 	// torrent as it may have.
 	PeersManyPorts
 
+	// LANHidden are peers, not requests, that were left out of answers: those of
+	// the tracker's LAN, asked for from outside while there was no address to hand
+	// out in place of theirs.
+	LANHidden
+
 	// HTTPNotModest are answers 402 to a full scrape too soon after the last.
 	HTTPNotModest
 	// HTTPSwitchedOff are answers 500 to a page that nobody has, mode=busy.

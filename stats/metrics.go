@@ -127,6 +127,7 @@ var metrics = [...]metric{
 		splitNone,
 		[]series{{`outcome="written"`, 0, []Counter{Snapshots}, nil}, {`outcome="failed"`, 0, []Counter{SnapshotErrors}, nil}},
 	},
+	{"tracker_lan_peers_hidden_total", "Peers of the tracker's LAN left out of answers for want of an address outside.", splitWire, []series{{"", overBoth, []Counter{LANHidden}, nil}}},
 	{"tracker_sync_records_total", "Announces learnt from other trackers.", splitNone, []series{{"", 0, []Counter{SyncRecords}, nil}}},
 }
 

@@ -36,7 +36,10 @@ func (sh *shard) announce(hash uint32, q *Query, now Minute, rnd *Rand, a *Answe
 	if at == 0 || stopped || q.NumWant <= 0 {
 		return
 	}
-	ch := chooser{rnd: rnd, self: self, public: !q.Peer.Private()}
+	ch := chooser{rnd: rnd, self: self, local: sh.local, public: sh.private == PrivateHide}
+	if sh.private == PrivateSame {
+		ch.public = !q.Peer.Private()
+	}
 	if at.class() == swarmRef {
 		sh.chooseSwarm(at.index(), q, n, &ch, a)
 	} else {
@@ -287,7 +290,8 @@ func (q *Query) given(n crowd, self *place) crowd {
 func (r record) choose(q *Query, n crowd, ch *chooser, a *Answer) {
 	m := n
 	if ch.hide = ch.public && r.mayPrivate(); ch.hide && q.NumWant < n.all() { // or all are given anyway
-		r.dropPrivate(&n)
+		r.dropPrivate(&n, ch)
+		ch.putBack(q, &n)
 	}
 	n = q.given(n, &ch.self)
 	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
@@ -305,25 +309,28 @@ func (r record) choose(q *Query, n crowd, ch *chooser, a *Answer) {
 	}
 }
 
-// dropPrivate takes the private peers of r off n, which are all it has. If
-// there are none, r denies them from now on.
-func (r record) dropPrivate(n *crowd) {
+// dropPrivate takes the private peers of r that ch hides off n, which are all it
+// has. If there are no private ones, r denies them from now on.
+func (r record) dropPrivate(n *crowd, ch *chooser) {
 	all, l4, l6 := n.all(), r.list4(), r.list6()
 	m4, m6 := n[0], n[2] // where the seeders begin
-	n[0] -= l4.private(0, m4)
-	n[1] -= l4.private(m4, l4.len())
-	n[2] -= l6.private(0, m6)
-	n[3] -= l6.private(m6, l6.len())
-	if n.all() == all {
+	n[0] -= ch.hidden(&l4, 0, m4)
+	n[1] -= ch.hidden(&l4, m4, l4.len())
+	n[2] -= ch.hidden(&l6, 0, m6)
+	n[3] -= ch.hidden(&l6, m6, l6.len())
+	if n.all() == all && ch.local == nil {
 		r[recordN6] &^= hasPrivate
 	}
 }
 
 // chooseSwarm appends the peers that q gets from swarm id, which has n, to a.
 func (sh *shard) chooseSwarm(id uint32, q *Query, n crowd, ch *chooser, a *Answer) {
-	if ch.public {
+	if ch.public && ch.local == nil { // or nearly all of them are given, and the others are passed over
 		for i := range n {
 			n[i] -= sh.swarms[id].sets[i].private
+		}
+		if sh.private == PrivateHide {
+			ch.putBack(q, &n)
 		}
 	}
 	n = q.given(n, &ch.self)

@@ -41,7 +41,7 @@ func (sh *shard) check() {
 			r := sh.record(at)
 			must(recordBytes(r.n4(), r.n6(), r.tailed()) <= len(r), "record %x overflows", ih)
 			for _, l := range []list{r.list4(), r.list6()} {
-				must(r.mayPrivate() || l.private(0, l.len()) == 0, "record %x denies private peers", ih)
+				must(r.mayPrivate() || new(chooser).hidden(&l, 0, l.len()) == 0, "record %x denies private peers", ih)
 				for i := 1; i < l.len(); i++ {
 					must(!l.seeder(i-1) || l.seeder(i), "record %x has a leecher behind a seeder", ih)
 				}

@@ -132,16 +132,6 @@ func (l *list) survey(now, expire Minute) (leechers int, stale bool) {
 	return n, old&eighth != 0
 }
 
-// private counts the peers lo to hi with private addresses.
-func (l *list) private(lo, hi int) (n int) {
-	for i := lo; i < hi; i++ {
-		if private(l.peer(i)) {
-			n++
-		}
-	}
-	return n
-}
-
 // The peers of a small torrent are in two parts, leechers before seeders, so
 // that a seeder can be given leechers without looking for them. The order
 // within a part says nothing.

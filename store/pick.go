@@ -22,8 +22,9 @@ const maxSkip = 4*proto.MaxNumWant + 256
 // private peers. So nearly every run is copied as it lies, in one piece or two.
 type chooser struct {
 	rnd    *Rand
-	public bool  // the asker has a public address and sees no private peer
-	self   place // never handed out
+	public bool                // the asker sees no private peer, as most who have a public address
+	self   place               // never handed out
+	local  func(c []byte) bool // but these; or nil
 
 	// Of the list that is handed out from:
 	skip int  // the asker's index in it, or -1
@@ -43,6 +44,30 @@ var maybePrivate = [256]bool{0: true, 10: true, 127: true, 169: true, 172: true,
 // private reports whether the peer with compact form c has a private address.
 func private(c []byte) bool { return maybePrivate[c[0]] && proto.PrivateCompact(c) }
 
+// hides reports whether an asker who sees no private peers does not see that with
+// compact form c.
+func (ch *chooser) hides(c []byte) bool {
+	return proto.PrivateCompact(c) && (ch.local == nil || !ch.local(c))
+}
+
+// hidden counts those of the peers lo to hi of l.
+func (ch *chooser) hidden(l *list, lo, hi int) (n int) {
+	for i := lo; i < hi; i++ {
+		if c := l.peer(i); maybePrivate[c[0]] && ch.hides(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// putBack counts the asker among n again, who was taken off with others that are
+// hidden: given takes it off, too.
+func (ch *chooser) putBack(q *Query, n *crowd) {
+	if ch.self.i >= 0 && ch.hides(q.Peer.Compact()) {
+		n[ch.self.set]++
+	}
+}
+
 // enter turns to the peers of a set that are in this block, or in a record.
 func (ch *chooser) enter(set, block int) {
 	ch.skip = -1
@@ -53,7 +78,7 @@ func (ch *chooser) enter(set, block int) {
 
 // sees reports whether the asker may be given peer i of l.
 func (ch *chooser) sees(l *list, i int) bool {
-	return i != ch.skip && !(ch.hide && private(l.peer(i)))
+	return i != ch.skip && !(ch.hide && ch.hides(l.peer(i)))
 }
 
 // run returns the first of the peers i to j of l that the asker may not be
@@ -64,7 +89,7 @@ func (ch *chooser) run(l *list, i, j int) int {
 	}
 	if ch.hide {
 		for ; i < j; i++ {
-			if maybePrivate[l.wire[i*l.width]] && proto.PrivateCompact(l.peer(i)) { // as private, but no slice for most
+			if maybePrivate[l.wire[i*l.width]] && ch.hides(l.peer(i)) { // no slice for most
 				return i
 			}
 		}

@@ -60,6 +60,8 @@ type shard struct {
 	budget  *budget
 	limits  *Limits
 	expire  Minute
+	private Private
+	local   func(c []byte) bool
 	_       [64]byte // keeps the next shard's lock out of this one's cache line
 }
 
@@ -73,6 +75,7 @@ type scratch struct {
 // init makes sh an empty shard.
 func (sh *shard) init(s *Store, expire Minute) {
 	sh.secret, sh.scratch, sh.budget, sh.limits, sh.expire = &s.secret, &s.scratch, &s.budget, &s.limits, expire
+	sh.private, sh.local = s.private, s.local
 	for class := 1; class < len(recordClasses); class++ {
 		sh.records[class].init(recordPeers+7*recordClasses[class], s.mem)
 	}

@@ -34,8 +34,8 @@
 // # Who is handed out
 //
 // Every peer of a family that the asker may see is equally likely: never the
-// asker, no seeder for a seeder, and private addresses only for private askers.
-// See chooser. How many of each family there are is decided as opentracker
+// asker, no seeder for a seeder, and private addresses only for private askers,
+// unless [Options] say otherwise. See chooser. How many of each family there are is decided as opentracker
 // does, which keeps a small family from drowning in a large one; see shares.
 //
 // # Time
@@ -135,7 +135,24 @@ type Options struct {
 	Shared bool
 	// Limits of what is stored; those of memory are set with SetMemory.
 	Limits Limits
+	// Private says who is given peers with private addresses.
+	Private Private
+	// Local, if not nil, says of a compact peer with a private address that
+	// everybody is given it all the same: what becomes of it then is the caller's
+	// business. It is called under a lock, must not keep its argument and not
+	// call the store.
+	Local func(c []byte) bool
 }
+
+// Private says who is given peers with private addresses.
+type Private uint8
+
+// The choices.
+const (
+	PrivateSame Private = iota // who has a private address as well
+	PrivateHide                // nobody
+	PrivateAll                 // everybody
+)
 
 // maxShards is the most shards of a store.
 const maxShards = 256
@@ -149,6 +166,8 @@ type Store struct {
 	scratch scratch
 	budget  budget
 	limits  Limits
+	private Private
+	local   func(c []byte) bool
 	swept   int // shards that this sweep is through with
 	mem     *arena
 }
@@ -174,7 +193,7 @@ func New(o Options) *Store {
 		o.Expire = DefaultExpire
 	}
 	o.Expire = max(MinExpire, min(o.Expire, MaxExpire))
-	s := &Store{limits: o.Limits}
+	s := &Store{limits: o.Limits, private: o.Private, local: o.Local}
 	s.divide(o.Shards)
 	if o.Shared {
 		s.mem = newArena()
