@@ -316,6 +316,7 @@ func (t *tracker) storeOptions() store.Options {
 		Shared:  t.door.listener != nil,
 		Limits:  limits(t.cfg),
 		Private: privatePeers[t.cfg.PrivatePeers],
+		Near:    t.cfg.PreferNear,
 	}
 	if t.border != nil {
 		o.Local = t.border.lan.Holds

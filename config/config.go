@@ -270,6 +270,7 @@ type Config struct {
 	LAN          []netip.Prefix // empty: all private ones, if LANExternal is not
 	LANExternal  []External     // of each family the first that there is counts
 	PrivatePeers PrivatePeers
+	PreferNear   bool // hand out peers of the asker's network first
 
 	// Beginnings of peer ids.
 	ClientAllow []string // of programs that are served; empty: all

@@ -345,6 +345,17 @@ var keys = []key{
 		sample: "same", set: func(p *parser, v string) error { return oneOf(&p.cfg.PrivatePeers, v, privatePeers[:]) },
 	},
 	{
+		name: "peers.prefer_near", arg: "on|off", def: "off", allowed: "on or off",
+		doc: "Hand out peers of the asker's own network first: of a random choice of four times as many as it wants, those with" +
+			" the same first 24 bits, then 16 (IPv6: 48, then 32), then others. It keeps traffic local where many users are of one" +
+			" provider, and costs some time with each announce.",
+		sample: "off",
+		set: func(p *parser, v string) (err error) {
+			p.cfg.PreferNear, err = onOff(v)
+			return err
+		},
+	},
+	{
 		name: "log.format", arg: "name", def: "plain", allowed: "plain, text or json",
 		doc: "What a line on stderr looks like: plain is a sentence for people, text is key=value, json is an object with the same keys." +
 			" Numbers and addresses have keys of their own then. Requests are never logged.",

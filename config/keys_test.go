@@ -65,6 +65,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 		bad:  []string{"192.0.2", "192.0.2.1:80", "192.0.2.0/24", "0.0.0.0", "127.0.0.1", "ff02::1", "fe80::1%eth0", "a-name-of-no-interface", "ppp0 # wan"},
 	},
 	"peers.private":              {good: []string{"same", "hide", "all"}, bad: []string{"none", "on", "Same"}},
+	"peers.prefer_near":          {good: []string{"on", "off"}, bad: []string{"24", "yes", "near"}},
 	"log.format":                 {good: []string{"plain", "text", "json"}, bad: []string{"logfmt", "JSON"}},
 	"log.level":                  {good: []string{"debug", "info", "warning", "error"}, bad: []string{"warn", "3"}},
 	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
@@ -144,7 +145,7 @@ func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
 		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstats.page off\nstate.interval 60\n" +
 		"tracker.interval.adaptive on\nlimit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n" +
-		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\nlog.format text\nlog.level error\npeers.private all\n"
+		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\nlog.format text\nlog.level error\npeers.private all\npeers.prefer_near on\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state", "--replace"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)

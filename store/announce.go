@@ -36,7 +36,7 @@ func (sh *shard) announce(hash uint32, q *Query, now Minute, rnd *Rand, a *Answe
 	if at == 0 || stopped || q.NumWant <= 0 {
 		return
 	}
-	ch := chooser{rnd: rnd, self: self, local: sh.local, public: sh.private == PrivateHide}
+	ch := chooser{rnd: rnd, self: self, local: sh.local, near: sh.near, public: sh.private == PrivateHide}
 	if sh.private == PrivateSame {
 		ch.public = !q.Peer.Private()
 	}
@@ -294,7 +294,7 @@ func (r record) choose(q *Query, n crowd, ch *chooser, a *Answer) {
 		ch.putBack(q, &n)
 	}
 	n = q.given(n, &ch.self)
-	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
+	w4, w6 := ch.wants(q, &n, a)
 	if w4 > 0 {
 		l := r.list4()
 		wl, ws := ch.split(w4, n[0], n[1])
@@ -334,7 +334,7 @@ func (sh *shard) chooseSwarm(id uint32, q *Query, n crowd, ch *chooser, a *Answe
 		}
 	}
 	n = q.given(n, &ch.self)
-	w4, w6 := shares(q.NumWant, n[0]+n[1], n[2]+n[3])
+	w4, w6 := ch.wants(q, &n, a)
 	var w crowd
 	w[0], w[1] = ch.split(w4, n[0], n[1])
 	w[2], w[3] = ch.split(w6, n[2], n[3])

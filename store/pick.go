@@ -23,6 +23,7 @@ const maxSkip = 4*proto.MaxNumWant + 256
 type chooser struct {
 	rnd    *Rand
 	public bool                // the asker sees no private peer, as most who have a public address
+	near   bool                // more of the asker's family are taken than wanted, for keepNear to choose from
 	self   place               // never handed out
 	local  func(c []byte) bool // but these; or nil
 

@@ -61,6 +61,7 @@ type shard struct {
 	limits  *Limits
 	expire  Minute
 	private Private
+	near    bool
 	local   func(c []byte) bool
 	_       [64]byte // keeps the next shard's lock out of this one's cache line
 }
@@ -75,7 +76,7 @@ type scratch struct {
 // init makes sh an empty shard.
 func (sh *shard) init(s *Store, expire Minute) {
 	sh.secret, sh.scratch, sh.budget, sh.limits, sh.expire = &s.secret, &s.scratch, &s.budget, &s.limits, expire
-	sh.private, sh.local = s.private, s.local
+	sh.private, sh.local, sh.near = s.private, s.local, s.near
 	for class := 1; class < len(recordClasses); class++ {
 		sh.records[class].init(recordPeers+7*recordClasses[class], s.mem)
 	}

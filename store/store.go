@@ -35,7 +35,8 @@
 //
 // Every peer of a family that the asker may see is equally likely: never the
 // asker, no seeder for a seeder, and private addresses only for private askers,
-// unless [Options] say otherwise. See chooser. How many of each family there are is decided as opentracker
+// unless [Options] say otherwise, as they can that neighbours are to come first.
+// See chooser. How many of each family there are is decided as opentracker
 // does, which keeps a small family from drowning in a large one; see shares.
 //
 // # Time
@@ -115,6 +116,7 @@ type Answer struct {
 	Completed bool   // this announce was counted as a download
 	Age       Minute // since the peer was last heard of, if it was known
 	wasSeeder bool
+	keep      int // of a sample of the asker's family, how many peers are to be left
 }
 
 // found notes what was known of the asker.
@@ -142,6 +144,8 @@ type Options struct {
 	// business. It is called under a lock, must not keep its argument and not
 	// call the store.
 	Local func(c []byte) bool
+	// Near hands out those first that are in the asker's network: see near.go.
+	Near bool
 }
 
 // Private says who is given peers with private addresses.
@@ -168,6 +172,7 @@ type Store struct {
 	limits  Limits
 	private Private
 	local   func(c []byte) bool
+	near    bool
 	swept   int // shards that this sweep is through with
 	mem     *arena
 }
@@ -193,7 +198,7 @@ func New(o Options) *Store {
 		o.Expire = DefaultExpire
 	}
 	o.Expire = max(MinExpire, min(o.Expire, MaxExpire))
-	s := &Store{limits: o.Limits, private: o.Private, local: o.Local}
+	s := &Store{limits: o.Limits, private: o.Private, local: o.Local, near: o.Near}
 	s.divide(o.Shards)
 	if o.Shared {
 		s.mem = newArena()
@@ -260,7 +265,11 @@ func (s *Store) Announce(q *Query, now Minute, rnd *Rand, a *Answer) proto.Count
 	if checked {
 		sh.check()
 	}
+	near := sh.near
 	sh.Unlock()
+	if near {
+		a.keepNear(q)
+	}
 	return a.Counts
 }
 
