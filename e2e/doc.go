@@ -10,6 +10,8 @@
 //     opentracker and ours agree on each.
 //   - transfer_test.go moves a file from a seeding client to a downloading one
 //     for transmission, aria2 and libtorrent, in network namespaces of its own.
+//   - home_test.go moves files out of a home network behind NAT, into it and
+//     within it, with the tracker inside.
 //   - proxies_test.go puts nginx and haproxy in front, and sees that the peers
 //     get the client's address, and nobody else's by forging a header.
 //   - prometheus_test.go has Prometheus read the metrics, and tell at what rate

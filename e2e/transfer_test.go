@@ -127,7 +127,13 @@ var scraped = regexp.MustCompile(`d8:completei(\d+)e10:downloadedi(\d+)e10:incom
 // known counts zero.
 func scrape(t *testing.T, ih [20]byte) counts {
 	t.Helper()
-	c, err := dialInside(namespace("tracker"), "tcp", fmt.Sprintf("%v:%d", family4.host(1), trackerPort))
+	return scrapeFrom(t, namespace("tracker"), netip.AddrPortFrom(family4.host(1), trackerPort), ih)
+}
+
+// scrapeFrom asks a tracker from a namespace about a torrent.
+func scrapeFrom(t *testing.T, ns string, at netip.AddrPort, ih [20]byte) counts {
+	t.Helper()
+	c, err := dialInside(ns, "tcp", at.String())
 	if err != nil {
 		t.Fatal(err)
 	}
