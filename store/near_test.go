@@ -166,8 +166,8 @@ func TestNearFair(t *testing.T) {
 	}
 }
 
-// TestNearNoAllocs shows that neighbours cost no memory.
-func TestNearNoAllocs(t *testing.T) {
+// TestNearAllocs shows that neighbours cost no memory.
+func TestNearAllocs(t *testing.T) {
 	s, rnd, a := New(Options{Shards: 1, Near: true}), NewRand(1), Answer{}
 	q := Query{NumWant: 200, Both: true}
 	for i := range uint32(5000) {

@@ -66,10 +66,24 @@ func TestPrivate(t *testing.T) {
 						t.Errorf("%d of them private, want %d", n, tt.private)
 					}
 				}
-				if n := testing.AllocsPerRun(100, func() { s.Announce(&q, 1, rnd, &a) }); n != 0 {
-					t.Errorf("%v allocations an announce, want 0", n)
-				}
 			})
+		}
+	}
+}
+
+// TestPrivateAllocs shows that looking at who is private allocates nothing.
+func TestPrivateAllocs(t *testing.T) {
+	for _, peers := range []int{5, 300} {
+		s, rnd, a := New(Options{Shards: 1, Local: func(c []byte) bool { return c[3] < 10 }}), NewRand(1), Answer{}
+		q := Query{NumWant: 1000}
+		for i := range peers {
+			q.Peer = testPrivate(i)
+			s.Announce(&q, 1, rnd, &a)
+			q.Peer = testPeer4(uint32(i))
+			s.Announce(&q, 1, rnd, &a)
+		}
+		if n := testing.AllocsPerRun(100, func() { s.Announce(&q, 1, rnd, &a) }); n != 0 {
+			t.Errorf("%v allocations an announce, want 0", n)
 		}
 	}
 }
