@@ -78,6 +78,13 @@ release-table: ## how large the binaries of the release are, and what they take 
 licences: ## write THIRD_PARTY.txt, which is passed on with every binary
 	release/licences >THIRD_PARTY.txt
 
+MANUALS = packaging/man/bttracker.8 packaging/man/bttracker.conf.5
+
+man: ## write the manual pages from the tables of flags and keys, and check them; needs mandoc and man
+	$(GO) test ./config -update
+	@! mandoc -T lint $(MANUALS) | grep -v 'referenced manual not found: Xr bttracker'
+	@for f in $(MANUALS); do [ -z "$$(man --warnings -E UTF-8 -l -Tutf8 -Z $$f 2>&1 >/dev/null | tee /dev/stderr)" ] || exit 1; done
+
 fuzz: ## every fuzz target for FUZZTIME each (20s; 10000000x for as many runs)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
@@ -127,4 +134,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
+.PHONY: build man release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
