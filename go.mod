@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/dchest/siphash v1.2.3
+	github.com/mdlayher/sdnotify v1.0.0
 	github.com/panjf2000/gnet/v2 v2.9.8
 	golang.org/x/sys v0.49.0
 )

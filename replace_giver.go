@@ -111,6 +111,7 @@ func (t *tracker) yield(peer *handover.Peer) error {
 	t.server.Pause()
 	err := t.giveAll(peer)
 	if err == nil {
+		t.tellReplaced(peer.Process())
 		logf(info, "replace", "replaced by another process, to which everything was given in %v", as("seconds", time.Since(began).Round(time.Millisecond)))
 		close(d.replaced)
 		return nil

@@ -44,7 +44,7 @@ func (t *tracker) obey() (replaced bool) {
 		case <-s.end:
 			return t.door.close()
 		case <-s.reread:
-			t.lists.Reload()
+			t.reread()
 		case <-s.summary:
 			t.logSummary()
 		case <-s.snapshot:

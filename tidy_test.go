@@ -17,6 +17,7 @@ import (
 
 // Modules of others that a package may link.
 const (
+	notify  = "github.com/mdlayher/sdnotify"
 	gnet    = "github.com/panjf2000/gnet/v2"
 	siphash = "github.com/dchest/siphash"
 	zap     = "go.uber.org/zap"
@@ -28,7 +29,7 @@ const (
 // standard library. A package missing here may import none of ours and none of
 // others. Tests may import what they like.
 var arrows = map[string][]string{
-	".":                {"config", "handover", "loop", "proto", "stats", "store", "whitelist", xsys}, // proto: infohashes
+	".":                {"config", "handover", "loop", "proto", "stats", "store", "whitelist", notify, xsys}, // proto: infohashes
 	"handover":         {xsys},
 	"loop":             {"loop/guard", "proto", "stats", "store", "whitelist", gnet, xsys},
 	"loop/guard":       {siphash}, // of addresses

@@ -18,21 +18,22 @@ import (
 
 // A tracker is one run of the program.
 type tracker struct {
-	cfg     *config.Config
-	cell    *cell
-	options whitelist.Options
-	counts  *countsFile
-	state   *stateFile
-	border  *border // nil if there is none
-	signals *signals
-	door    *door
-	heir    *heir            // while we take another's place
-	lists   *whitelist.Lists // nil until the cell is entered, and if there are none
-	store   *store.Store
-	ceiling *ceiling
-	server  *loop.Server
-	began   time.Time // monotonic: only its age matters
-	program []programPart
+	cfg      *config.Config
+	cell     *cell
+	options  whitelist.Options
+	counts   *countsFile
+	state    *stateFile
+	border   *border // nil if there is none
+	signals  *signals
+	door     *door
+	heir     *heir            // while we take another's place
+	lists    *whitelist.Lists // nil until the cell is entered, and if there are none
+	store    *store.Store
+	ceiling  *ceiling
+	notifier *notifier // nil if nobody is told how we are
+	server   *loop.Server
+	began    time.Time // monotonic: only its age matters
+	program  []programPart
 }
 
 // serve serves until a signal ends it.
@@ -46,7 +47,7 @@ type tracker struct {
 // If the place of another tracker is to be taken, its sockets come before ours,
 // and what it knows takes the place of state files.
 func (t *tracker) serve() error {
-	t.signals, t.program = catchSignals(), programParts()
+	t.signals, t.program, t.notifier = catchSignals(), programParts(), newNotifier()
 	if err := t.prepare(); err != nil {
 		return err
 	}
@@ -69,10 +70,13 @@ func (t *tracker) serve() error {
 	defer t.border.keep()()
 	t.keepSnapshots()
 	t.watchDoor()
+	t.tellReady()
 	t.releaseProgram()
 	if replaced := t.obey(); replaced {
+		t.endNotes()
 		return nil // our sockets are another's now
 	}
+	t.tellStopping()
 	t.endSnapshots()
 	t.server.Stop()
 	t.saveSnapshot(true)

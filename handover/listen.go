@@ -144,6 +144,15 @@ func bare(err error) error {
 	return err
 }
 
+// Process returns which process connected to us, or 0 where the system does not
+// say.
+func (p *Peer) Process() (pid int) {
+	if raw, err := p.conn.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { pid = peerProcess(int(fd)) }) // fails when it is closed
+	}
+	return pid
+}
+
 // userOf returns who is on the other side of c: who connected, or who listened.
 func userOf(c *net.UnixConn) (uid int, err error) {
 	raw, err := c.SyscallConn()

@@ -10,3 +10,12 @@ func peerUser(fd int) (uid int, err error) {
 	}
 	return int(cred.Uid), nil
 }
+
+// peerProcess returns which process connected, or 0.
+func peerProcess(fd int) int {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0
+	}
+	return int(cred.Pid)
+}

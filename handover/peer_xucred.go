@@ -15,3 +15,6 @@ func peerUser(fd int) (uid int, err error) {
 	}
 	return int(cred.Uid), nil
 }
+
+// peerProcess would return which process connected.
+func peerProcess(int) int { return 0 }

@@ -1,6 +1,12 @@
 package loop
 
-import "tracker/stats"
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"tracker/stats"
+)
 
 // A strain says how far a reactor is behind with what arrives at its sockets.
 // Each reactor has its own: where UDP is flooded, HTTP goes on as ever, and so
@@ -36,10 +42,15 @@ const (
 // A look that finds the reactor behind adds two to the score, any other takes
 // one off. So it is strained after two seconds and overloaded after ten, or
 // later if it is behind half of the time, and calm again after half a minute.
+//
+// It finds, too, whether the reactor does anything at all: see [Server.Alive].
 type gauge struct {
 	reactor *reactor
 	sockets []*watched
 	score   int
+
+	heard uint64       // by the reactor, so far
+	stuck atomic.Int32 // looks at which something was waiting, and no more was heard than at the one before
 }
 
 const (
@@ -53,6 +64,7 @@ type watched struct {
 	fd      int // the listener's
 	udp     bool
 	dropped uint32 // by the system, so far
+	waits   bool   // something did, at the last look
 }
 
 // behind reports whether what arrives at w is not read as fast as it comes.
@@ -61,6 +73,7 @@ func (w *watched) behind() bool {
 	q := queueOf(w)
 	drops := q.dropped - w.dropped
 	w.dropped = q.dropped
+	w.waits = q.used > 0
 	return drops > 0 || q.used > q.size/2
 }
 
@@ -72,11 +85,19 @@ type queue struct {
 
 // look takes a look and tells the reactor.
 func (g *gauge) look() {
-	behind := false
+	behind, waits := false, false
 	for _, w := range g.sockets {
 		behind = w.behind() || behind // every one: they remember
+		waits = waits || w.waits
 	}
 	g.note(behind)
+	heard := g.reactor.stats.Heard()
+	if !waits || heard != g.heard {
+		g.stuck.Store(0)
+	} else {
+		g.stuck.Add(1)
+	}
+	g.heard = heard
 }
 
 // note takes note of what a look has found.
@@ -98,6 +119,32 @@ func (g *gauge) note(behind bool) {
 	if now != was { // or its cache line would be taken from the reactor
 		g.reactor.strain.Store(now)
 	}
+}
+
+// Bounds on how long a server that is alive may do nothing.
+const (
+	// stoodStill is for the goroutine that sets the clock, once a second.
+	stoodStill = 5 * time.Second
+	// stuckLooks is for a reactor at whose sockets something waits, in looks.
+	// Not even one that is short of everything takes so long.
+	stuckLooks = 10
+)
+
+// Alive returns an error if a server that is not paused does not go on: if its
+// clock has stood still, because a part of the store is locked for instance, or
+// if a reactor has not taken anything for seconds of what waits for it. It does
+// not find a reactor stuck for which nothing waits, nor one for UDP before Linux
+// 4.12, and may be wrong for a second after the machine was suspended.
+func (s *Server) Alive() error {
+	if d := s.cfg.Now() - time.Duration(s.clock.millis.Load())*time.Millisecond; d > stoodStill {
+		return fmt.Errorf("the clock has stood still for %v", d.Round(time.Second))
+	}
+	for _, g := range s.gauges {
+		if n := g.stuck.Load(); n >= stuckLooks {
+			return fmt.Errorf("a reactor has left everything unread for %d seconds", n)
+		}
+	}
+	return nil
 }
 
 // watch has the gauge of r look at a socket of l.

@@ -201,6 +201,18 @@ func (c *Counters) Inc(k Counter, f Family) { c.n[k][f].Add(1) }
 // Add adds n to k.
 func (c *Counters) Add(k Counter, f Family, n uint64) { c.n[k][f].Add(n) }
 
+// Heard returns a number that grows while whoever counts takes what arrives.
+// Empty datagrams are in it because some of them are timed.
+func (c *Counters) Heard() (n uint64) {
+	for _, k := range []Counter{UDPPackets, UDPReceiveErrors, TCPAccepts, TCPAcceptErrors} {
+		n += c.n[k][V4].Load() + c.n[k][V6].Load()
+	}
+	for i := range c.took.n {
+		n += c.took.n[i].Load()
+	}
+	return n
+}
+
 // Renew counts an announce of a peer that was last heard of so many minutes
 // ago. The last class holds all that is 44 and more: we may remember longer
 // than opentracker, but the pages have 45 lines.
