@@ -5,6 +5,7 @@
 
 GO          ?= go
 STATICCHECK  = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0
+NFPM         = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 GOFUMPT      = $(GO) run mvdan.cc/gofumpt@v0.9.2
 
 PGO      = $(if $(wildcard perf/cpu.pgo),-pgo=perf/cpu.pgo)
@@ -85,6 +86,19 @@ man: ## write the manual pages from the tables of flags and keys, and check them
 	@! mandoc -T lint $(MANUALS) | grep -v 'referenced manual not found: Xr bttracker'
 	@for f in $(MANUALS); do [ -z "$$(man --warnings -E UTF-8 -l -Tutf8 -Z $$f 2>&1 >/dev/null | tee /dev/stderr)" ] || exit 1; done
 
+DEB_TARGETS ?= linux-amd64
+
+deb: ## package for Debian into dist/deb; DEB_TARGETS='linux-arm64 ...' for other CPUs
+	$(MAKE) release TARGETS='$(DEB_TARGETS)'
+	$(RELEASE) NFPM='$(NFPM)' packaging/debian/build $(DEB_TARGETS)
+
+test-deb: ## lint a package, then install, use, upgrade and purge it under systemd; needs root, lintian, debootstrap
+	rm -f dist/deb/*.deb
+	$(MAKE) deb DEB_TARGETS=linux-amd64
+	$(MAKE) deb DEB_TARGETS=linux-amd64 VERSION=9999
+	lintian --fail-on error,warning --allow-root dist/deb/*.deb
+	packaging/debian/test dist/deb/bttracker_[!9]*.deb dist/deb/bttracker_9999-1_amd64.deb
+
 fuzz: ## every fuzz target for FUZZTIME each (20s; 10000000x for as many runs)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
@@ -134,4 +148,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build man release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
+.PHONY: build man deb test-deb release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
