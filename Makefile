@@ -99,6 +99,11 @@ test-deb: ## lint a package, then install, use, upgrade and purge it under syste
 	lintian --fail-on error,warning --allow-root dist/deb/*.deb
 	packaging/debian/test dist/deb/bttracker_[!9]*.deb dist/deb/bttracker_9999-1_amd64.deb
 
+test-packages: build ## scripts and pages of the packages: shellcheck, mandoc, and OpenWrt's init script under busybox
+	shellcheck packaging/debian/build packaging/debian/test packaging/debian/bttracker.* packaging/openwrt/files/bttracker.init
+	@! mandoc -T lint $(MANUALS) | grep -v 'referenced manual not found: Xr bttracker'
+	packaging/openwrt/test
+
 fuzz: ## every fuzz target for FUZZTIME each (20s; 10000000x for as many runs)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
 		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
@@ -148,4 +153,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build man deb test-deb release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
+.PHONY: build man deb test-deb test-packages release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help

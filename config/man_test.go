@@ -254,6 +254,25 @@ func TestManuals(t *testing.T) {
 	}
 }
 
+// TestOptions writes which keys OpenWrt has options for, all but those without
+// effect, and checks that no two have the same.
+func TestOptions(t *testing.T) {
+	var b strings.Builder
+	options := map[string]string{}
+	for _, k := range keys {
+		if k.doc == docSync {
+			continue
+		}
+		option := strings.ReplaceAll(k.name, ".", "_")
+		if other := options[option]; other != "" {
+			t.Errorf("%s and %s have the same option %s", other, k.name, option)
+		}
+		options[option] = k.name
+		b.WriteString(k.name + "\n")
+	}
+	golden(t, "../packaging/openwrt/files/bttracker.keys", b.String())
+}
+
 // TestSections checks that every key stands under a title.
 func TestSections(t *testing.T) {
 	for _, k := range keys {
