@@ -31,6 +31,7 @@ test: build ## all tests, with real clients; needs root and what .ci/run install
 	$(GO) test -race -timeout 20m ./...
 	$(GO) test -tags router -timeout 10m ./loop
 	$(MAKE) test-386
+	$(MAKE) test-packages
 	$(GO) test -tags trackercheck -timeout 10m -run 'Model|Step|Clock|Fuzz|Load|Snapshot' ./store
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
 
@@ -92,15 +93,22 @@ deb: ## package for Debian into dist/deb; DEB_TARGETS='linux-arm64 ...' for othe
 	$(MAKE) release TARGETS='$(DEB_TARGETS)'
 	$(RELEASE) NFPM='$(NFPM)' packaging/debian/build $(DEB_TARGETS)
 
+LINTIAN = lintian --fail-on error,warning --allow-root dist/deb/*.deb
+
+lint-deb: ## build a package for Debian, and have lintian look at it
+	rm -f dist/deb/*.deb
+	$(MAKE) deb
+	$(LINTIAN)
+
 test-deb: ## lint a package, then install, use, upgrade and purge it under systemd; needs root, lintian, debootstrap
 	rm -f dist/deb/*.deb
 	$(MAKE) deb DEB_TARGETS=linux-amd64
 	$(MAKE) deb DEB_TARGETS=linux-amd64 VERSION=9999
-	lintian --fail-on error,warning --allow-root dist/deb/*.deb
+	$(LINTIAN)
 	packaging/debian/test dist/deb/bttracker_[!9]*.deb dist/deb/bttracker_9999-1_amd64.deb
 
 test-packages: build ## scripts and pages of the packages: shellcheck, mandoc, and OpenWrt's init script under busybox
-	shellcheck packaging/debian/build packaging/debian/test packaging/debian/bttracker.* packaging/openwrt/files/bttracker.init
+	shellcheck packaging/arch/PKGBUILD packaging/debian/build packaging/debian/test packaging/debian/bttracker.* packaging/openwrt/files/bttracker.init
 	@! mandoc -T lint $(MANUALS) | grep -v 'referenced manual not found: Xr bttracker'
 	packaging/openwrt/test
 
@@ -153,4 +161,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build man deb test-deb test-packages release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
+.PHONY: build man deb lint-deb test-deb test-packages release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
