@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -91,7 +90,7 @@ func (t *tracker) watchDoor() {
 				logf(warning, "replace", "user %d wants to replace this tracker, who is neither root nor user %d: refused", uid, d.owner)
 			})
 			switch {
-			case errors.Is(err, net.ErrClosed):
+			case errors.Is(err, os.ErrClosed):
 				return
 			case err != nil:
 				time.Sleep(time.Second) // for want of descriptors, for instance

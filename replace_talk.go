@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"io"
-	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -90,7 +90,4 @@ func isEnd(err error) bool {
 }
 
 // isTimeout reports whether err says that a limit was over.
-func isTimeout(err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout()
-}
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

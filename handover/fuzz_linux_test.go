@@ -2,8 +2,6 @@ package handover
 
 import (
 	"encoding/binary"
-	"net"
-	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -20,13 +18,11 @@ func raw(t *testing.T) (*Peer, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := os.NewFile(uintptr(fds[0]), "peer")
-	defer f.Close()
-	c, err := net.FileConn(f)
+	s, err := newStream(fds[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Peer{conn: c.(*net.UnixConn)}, fds[1]
+	return &Peer{conn: s}, fds[1]
 }
 
 // message returns what Send would send.

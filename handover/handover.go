@@ -35,7 +35,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"net"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,7 +67,7 @@ var (
 // A Peer is the process on the other side. Send and Receive may be called by
 // one goroutine each.
 type Peer struct {
-	conn *net.UnixConn
+	conn stream
 	head [headLen]byte
 	in   []byte
 	rest []byte // of a message that was begun to be sent
@@ -88,16 +87,21 @@ func (p *Peer) Limit(d time.Duration) error {
 	if d > 0 {
 		end = time.Now().Add(d)
 	}
-	return p.conn.SetDeadline(end)
+	return p.conn.file.SetDeadline(end)
 }
 
 // Shut has all that the other side sends from now on fail there. What it has
 // sent before can still be received, where the system is Linux, and then
 // [io.EOF] follows.
-func (p *Peer) Shut() error { return p.conn.CloseRead() }
+func (p *Peer) Shut() (err error) {
+	if e := p.conn.control(func(fd int) { err = unix.Shutdown(fd, unix.SHUT_RD) }); e != nil {
+		return e
+	}
+	return err
+}
 
 // Close ends it.
-func (p *Peer) Close() { _ = p.conn.Close() }
+func (p *Peer) Close() { _ = p.conn.file.Close() }
 
 // Send sends a message. The descriptors stay the caller's. After an error that
 // says that the limit was over, another may be sent: the other side sees the
@@ -112,7 +116,7 @@ func (p *Peer) Send(kind uint32, body []byte, files ...int) error {
 	if len(files) > 0 {
 		rights = unix.UnixRights(files...)
 	}
-	n, _, err := p.conn.WriteMsgUnix(b, rights, nil)
+	n, err := p.conn.write(b, rights)
 	if n == 0 || err != nil {
 		return err
 	}
@@ -121,13 +125,14 @@ func (p *Peer) Send(kind uint32, body []byte, files ...int) error {
 
 // finish sends the rest of a message that has begun.
 func (p *Peer) finish(rest []byte) error {
-	p.rest = rest
-	if len(rest) == 0 {
-		return nil
+	for p.rest = rest; len(p.rest) > 0; {
+		n, err := p.conn.write(p.rest, nil)
+		if err != nil {
+			return err
+		}
+		p.rest = p.rest[n:]
 	}
-	n, err := p.conn.Write(rest)
-	p.rest = rest[n:]
-	return err
+	return nil
 }
 
 // Receive waits for a message.
@@ -135,7 +140,7 @@ func (p *Peer) Receive() (Message, error) {
 	var m Message
 	rights := make([]byte, unix.CmsgSpace(4*MaxFiles))
 	for got := 0; got < headLen; {
-		n, oobn, flags, _, err := p.conn.ReadMsgUnix(p.head[got:], rights)
+		n, oobn, flags, err := p.conn.read(p.head[got:], rights)
 		if oobn > 0 {
 			files, bad := filesIn(rights[:oobn])
 			m.Files = append(m.Files, files...)
@@ -164,7 +169,10 @@ func (p *Peer) Receive() (Message, error) {
 	}
 	m.Body = p.in[:size]
 	for got := 0; got < int(size); {
-		n, err := p.conn.Read(m.Body[got:])
+		n, _, _, err := p.conn.read(m.Body[got:], nil)
+		if err == nil && n == 0 {
+			err = io.EOF
+		}
 		if err != nil {
 			m.CloseFiles()
 			return Message{}, err

@@ -89,14 +89,14 @@ func TestMessages(t *testing.T) {
 // TestBadMessage receives what is no message.
 func TestBadMessage(t *testing.T) {
 	here, there := pair(t)
-	if _, err := here.conn.Write([]byte{0, 0, 0x10, 1, 0, 0, 0, 0}); err != nil { // 65,536 bytes too many
+	if _, err := here.conn.write([]byte{0, 0, 0x10, 1, 0, 0, 0, 0}, nil); err != nil { // 65,536 bytes too many
 		t.Fatal(err)
 	}
 	if _, err := there.Receive(); !errors.Is(err, ErrMessage) {
 		t.Errorf("too long: %v", err)
 	}
 	here, there = pair(t)
-	here.conn.Write([]byte{5, 0, 0, 0, 0, 0, 0, 0, 1})
+	here.conn.write([]byte{5, 0, 0, 0, 0, 0, 0, 0, 1}, nil)
 	here.Close()
 	if _, err := there.Receive(); err == nil {
 		t.Error("cut off: no error")

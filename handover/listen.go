@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -12,12 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialLimit is how long connecting may take. A queue that is full means that
-// somebody is there.
-const dialLimit = 2 * time.Second
+// dialLimit is how long connecting may take, which is tried again after a pause. A
+// queue that is full means that somebody is there.
+const (
+	dialLimit = 2 * time.Second
+	dialPause = 20 * time.Millisecond
+)
 
 // A Listener is where others may ask for our place.
-type Listener struct{ *net.UnixListener }
+type Listener struct{ stream stream }
 
 // Listen listens at path, in the place of a file that nobody listens behind any
 // more. The error is [ErrTaken] or that of the system.
@@ -25,9 +27,9 @@ func Listen(path string) (*Listener, error) {
 	if fi, err := os.Lstat(path); err == nil && fi.Mode().Type() != fs.ModeSocket {
 		return nil, errNoSocket // connecting would be refused, too
 	}
-	switch c, err := net.DialTimeout("unix", path, dialLimit); {
+	switch s, err := dial(path); {
 	case err == nil:
-		c.Close() // nothing was said
+		s.file.Close() // nothing was said
 		return nil, ErrTaken
 	case errors.Is(err, fs.ErrNotExist):
 	case !errors.Is(err, syscall.ECONNREFUSED):
@@ -41,20 +43,23 @@ func Listen(path string) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	unix.CloseOnExec(fd)
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close() // the listener has another descriptor
+	s, err := newStream(fd)
+	if err != nil {
+		return nil, err
+	}
 	if err := bindPrivate(fd, next); err != nil {
+		s.file.Close() // nobody knows it
 		return nil, err
 	}
 	if err = unix.Listen(fd, 8); err == nil {
 		err = os.Rename(next, path)
 	}
 	if err != nil {
+		s.file.Close()      // as above
 		_ = os.Remove(next) // it would be there for ever
 		return nil, bare(err)
 	}
-	return listener(f)
+	return &Listener{s}, nil
 }
 
 // bindPrivate binds fd to path with mode 0600 from the first moment: there is
@@ -66,36 +71,27 @@ func bindPrivate(fd int, path string) error {
 	return unix.Bind(fd, &unix.SockaddrUnix{Name: path})
 }
 
-// Inherit returns a listener that came from another process. The descriptor is
-// closed; the listener has its own.
+// Inherit returns a listener that came from another process. The descriptor is its
+// own from then on, whatever the error.
 func Inherit(fd int) (*Listener, error) {
-	f := os.NewFile(uintptr(fd), "socket")
-	defer f.Close() // as above
-	return listener(f)
+	if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	s, err := newStream(fd)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{s}, nil
 }
 
-// listener returns a listener for what f is.
-func listener(f *os.File) (*Listener, error) {
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, bare(err)
-	}
-	u, ok := l.(*net.UnixListener)
-	if !ok {
-		l.Close() // nothing was done with it
-		return nil, syscall.ENOTSOCK
-	}
-	u.SetUnlinkOnClose(false) // it may be another process's by then
-	return &Listener{u}, nil
-}
+// Close ends it. The file stays: it may be another process's by then. Accept
+// returns [os.ErrClosed].
+func (l *Listener) Close() error { return l.stream.file.Close() }
 
 // FD returns the descriptor, which stays the listener's.
 func (l *Listener) FD() (fd int, err error) {
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	err = raw.Control(func(of uintptr) { fd = int(of) })
+	err = l.stream.control(func(of int) { fd = of })
 	return fd, err
 }
 
@@ -103,7 +99,7 @@ func (l *Listener) FD() (fd int, err error) {
 // sent away, and refused is told who they were.
 func (l *Listener) Accept(owner int, refused func(uid int)) (*Peer, error) {
 	for {
-		c, err := l.AcceptUnix()
+		c, err := l.stream.accept()
 		if err != nil {
 			return nil, err
 		}
@@ -114,29 +110,28 @@ func (l *Listener) Accept(owner int, refused func(uid int)) (*Peer, error) {
 		if err == nil {
 			refused(uid)
 		}
-		c.Close() // it gets no answer
+		c.file.Close() // it gets no answer
 	}
 }
 
 // Dial connects to who listens at path, if that is root or the user that we
 // are. The error is [ErrNobody], [ErrStranger], or that of the system.
 func Dial(path string) (*Peer, error) {
-	c, err := net.DialTimeout("unix", path, dialLimit)
+	s, err := dial(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, ErrNobody
 	}
 	if err != nil {
-		return nil, bare(err)
+		return nil, err
 	}
-	u := c.(*net.UnixConn)
-	if uid, err := userOf(u); err != nil || uid != 0 && uid != os.Getuid() {
-		c.Close() // nothing was said
+	if uid, err := userOf(s); err != nil || uid != 0 && uid != os.Getuid() {
+		s.file.Close() // nothing was said
 		return nil, ErrStranger
 	}
-	return &Peer{conn: u}, nil
+	return &Peer{conn: s}, nil
 }
 
-// bare returns err without what package net puts in front.
+// bare returns err without the names of files that package os puts in front.
 func bare(err error) error {
 	if e, ok := errors.AsType[syscall.Errno](err); ok {
 		return e
@@ -147,20 +142,14 @@ func bare(err error) error {
 // Process returns which process connected to us, or 0 where the system does not
 // say.
 func (p *Peer) Process() (pid int) {
-	if raw, err := p.conn.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { pid = peerProcess(int(fd)) }) // fails when it is closed
-	}
+	_ = p.conn.control(func(fd int) { pid = peerProcess(fd) }) // fails when it is closed
 	return pid
 }
 
-// userOf returns who is on the other side of c: who connected, or who listened.
-func userOf(c *net.UnixConn) (uid int, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	if control := raw.Control(func(fd uintptr) { uid, err = peerUser(int(fd)) }); control != nil {
-		return -1, control
+// userOf returns who is on the other side of s: who connected, or who listened.
+func userOf(s stream) (uid int, err error) {
+	if closed := s.control(func(fd int) { uid, err = peerUser(fd) }); closed != nil {
+		return -1, closed
 	}
 	return uid, err
 }

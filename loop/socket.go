@@ -2,7 +2,6 @@ package loop
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"syscall"
 
@@ -80,11 +79,11 @@ func sockaddr(a netip.AddrPort) (unix.Sockaddr, int, error) {
 	}
 	sa := &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 	if zone := a.Addr().Zone(); zone != "" {
-		i, err := net.InterfaceByName(zone)
+		i, err := interfaceNumber(zone)
 		if err != nil {
 			return nil, 0, err
 		}
-		sa.ZoneId = uint32(i.Index)
+		sa.ZoneId = i
 	}
 	return sa, unix.AF_INET6, nil
 }

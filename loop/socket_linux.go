@@ -122,3 +122,19 @@ func connections(fd int) queue {
 	}
 	return queue{used: int(info.Unacked), size: int(info.Sacked)}
 }
+
+// interfaceNumber returns the number of a network interface. Package net could say
+// it, too, and would be in a router's binary only for that.
+func interfaceNumber(name string) (uint32, error) {
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, r)
+	return r.Uint32(), err
+}

@@ -2,7 +2,11 @@
 
 package loop
 
-import "golang.org/x/sys/unix"
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
 
 // balances says that of several sockets that share a port only one gets what
 // arrives: reactors have to share one socket.
@@ -39,3 +43,12 @@ func drops(int) uint32 { return 0 }
 
 // queueOf returns an empty queue, for the same reason.
 func queueOf(*watched) queue { return queue{} }
+
+// interfaceNumber returns the number of a network interface.
+func interfaceNumber(name string) (uint32, error) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return 0, err
+	}
+	return uint32(i.Index), nil
+}
