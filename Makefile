@@ -108,7 +108,7 @@ test-deb: ## lint a package, then install, use, upgrade and purge it under syste
 	packaging/debian/test dist/deb/bttracker_[!9]*.deb dist/deb/bttracker_9999-1_amd64.deb
 
 test-packages: build ## scripts and pages of the packages: shellcheck, mandoc, and OpenWrt's init script under busybox
-	shellcheck packaging/arch/PKGBUILD packaging/debian/build packaging/debian/test packaging/debian/bttracker.* packaging/openwrt/files/bttracker.init
+	shellcheck packaging/arch/PKGBUILD packaging/debian/build packaging/debian/test packaging/debian/bttracker.* packaging/openwrt/files/bttracker.init packaging/openwrt/standin/* packaging/machine
 	@! mandoc -T lint $(MANUALS) | grep -v 'referenced manual not found: Xr bttracker'
 	packaging/openwrt/test
 
