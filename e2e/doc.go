@@ -19,6 +19,8 @@
 //   - readers_test.go reads the statistics as programs that are out there do.
 //   - page_test.go opens the page of statistics in Chromium, reads it, and takes
 //     the pictures that are in dist/screenshots then.
+//   - guides_test.go follows the guides in packaging/guides, command by command,
+//     on machines that have a systemd of their own.
 //   - cpus_test.go runs released binaries under qemu, and has each CPU read what
 //     another has written.
 //   - badinput_test.go cuts, mangles and dawdles, descriptors_test.go floods,

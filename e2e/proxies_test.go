@@ -73,7 +73,7 @@ proxy_bind %s;
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	awaitListening(t, start(t, exec.Command(need(t, "nginx", "nginx-light"), "-c", path, "-p", dir, "-e", "stderr")), port)
+	awaitListening(t, start(t, exec.Command(need(t, "nginx", "nginx"), "-c", path, "-p", dir, "-e", "stderr")), port)
 	return at
 }
 
