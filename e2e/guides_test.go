@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -241,6 +242,10 @@ var sources sync.Mutex
 // files by their names in the top folder.
 var packages = sync.OnceValues(func() ([]string, error) {
 	noticeSources()
+	filepath.WalkDir("../packaging", func(path string, _ fs.DirEntry, _ error) error {
+		os.Stat(path) // for go test, as there
+		return nil
+	})
 	made, err := exec.Command("make", "-C", "..", "--no-print-directory", "-s", "deb").Output()
 	if err != nil {
 		return nil, fmt.Errorf("make deb: %w", err)
