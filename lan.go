@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tracker/config"
 	"tracker/loop"
 )
@@ -138,21 +140,22 @@ func (s *teller) ask() ([]netip.Addr, error) {
 	return readAddrs(f)
 }
 
-// open opens the file: the one inside, or if there is none the one outside.
+// open opens the file: the one inside, or if there is none the one outside. A
+// FIFO in its place must not have us wait for a writer.
 func (s *teller) open() (*os.File, error) {
-	fi, err := os.Stat(s.File)
-	name, stat, open := s.File, os.Stat, os.Open
+	const flags = os.O_RDONLY | unix.O_NONBLOCK
+	f, err := os.OpenFile(s.File, flags, 0)
 	if s.folder != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
-		name, stat, open = filepath.Base(s.File), s.folder.Stat, s.folder.Open
-		fi, err = stat(name)
+		f, err = s.folder.OpenFile(filepath.Base(s.File), flags, 0)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() { // opening a FIFO would wait for a writer
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		f.Close() // it was not read
 		return nil, errNotFile
 	}
-	return open(name)
+	return f, nil
 }
 
 // What can be wrong with a teller.
