@@ -231,8 +231,8 @@ func TestMistakes(t *testing.T) {
 	p.says(`tracker: -p "port": `)
 	p.says("Usage: tracker ")
 	p.ends(1)
-	p = startTracker(t, "-i", "192.0.2.1", "-p", "6969") // not an address of this machine
-	p.says("tracker: listen tcp 192.0.2.1:6969: cannot assign requested address")
+	p = startTracker(t, "-i", "192.0.2.1", "-p", "9") // not an address of this machine; a port nobody else has
+	p.says("tracker: listen tcp 192.0.2.1:9: cannot assign requested address")
 	p.ends(exitSystem)
 }
 

@@ -284,7 +284,7 @@ func (l *lab) command(where, script string) *exec.Cmd {
 	shell := []string{"bash", "-euo", "pipefail", "-c", "cd /root/tracker 2>/dev/null || cd /root\n" + script}
 	switch where {
 	case "source":
-		return exec.Command("bash", "-euo", "pipefail", "-c", "cd ..\n"+script)
+		return exec.Command("bash", "-euo", "pipefail", "-c", "unset MAKEFLAGS MAKELEVEL; cd ..\n"+script) // make says more where it is run by make
 	case "client":
 		name, network = "", "=/run/netns/"+l.hub
 	case "me":

@@ -120,13 +120,14 @@ func dial(path string) (stream, error) {
 	if err != nil {
 		return stream{}, err
 	}
-	for end := time.Now().Add(dialLimit); ; time.Sleep(dialPause) {
+	for tries := dialLimit / dialPause; ; tries-- {
 		if e := s.control(func(fd int) { err = unix.Connect(fd, &unix.SockaddrUnix{Name: path}) }); e != nil {
 			err = e
 		}
-		if err != unix.EAGAIN && err != unix.EINTR || time.Now().After(end) {
+		if err != unix.EAGAIN && err != unix.EINTR || tries == 0 {
 			break
 		}
+		time.Sleep(dialPause)
 	}
 	if err != nil {
 		s.file.Close() // nothing was said
