@@ -17,6 +17,8 @@ import (
 
 // Modules of others that a package may link.
 const (
+	nats    = "github.com/nats-io/nats.go"
+	nkeys   = "github.com/nats-io/nkeys"
 	notify  = "github.com/mdlayher/sdnotify"
 	gnet    = "github.com/panjf2000/gnet/v2"
 	siphash = "github.com/dchest/siphash"
@@ -32,7 +34,8 @@ var arrows = map[string][]string{
 	".":                {"config", "handover", "loop", "proto", "stats", "store", "whitelist", notify, xsys}, // proto: infohashes
 	"handover":         {xsys},
 	"loop":             {"loop/guard", "proto", "stats", "store", "whitelist", gnet, xsys},
-	"loop/guard":       {siphash}, // of addresses
+	"loop/guard":       {siphash},                                        // of addresses
+	"cluster":          {"proto", "stats", "store", nats, nkeys, xxhash}, // nkeys: are credentials any
 	"store":            {"proto", xxhash, xsys},
 	"whitelist":        {"proto", xsys}, // x/sys: inotify
 	"proto":            {siphash},       // the MAC of connection ids
@@ -64,6 +67,9 @@ var banned = map[string]string{
 
 // bannedEverywhere drags megabytes into a router's binary.
 var bannedEverywhere = []string{"net/http", "encoding/json", "crypto/tls"}
+
+// notForRouters is what a router's binary does not contain, nor what that needs.
+var notForRouters = []string{"cluster"}
 
 // A source is one Go file of the program, not of its tests.
 type source struct {
@@ -104,7 +110,7 @@ func TestArrows(t *testing.T) {
 			if why, ok := banned[s.dir+" "+path]; ok {
 				t.Errorf("%s imports %s: %s", s.path, path, why)
 			}
-			if slices.Contains(bannedEverywhere, path) && !strings.HasPrefix(s.dir, "perf/") {
+			if slices.Contains(bannedEverywhere, path) && !strings.HasPrefix(s.dir, "perf/") && !slices.Contains(notForRouters, s.dir) {
 				t.Errorf("%s imports %s, which no package of ours may", s.path, path)
 			}
 			if path == "unsafe" && !strings.HasSuffix(s.path, "_unsafe.go") && !strings.HasSuffix(s.path, "_linux.go") {
@@ -127,6 +133,7 @@ func TestArrows(t *testing.T) {
 // peers or connection ids depend on comes of it. Everywhere else a step of it
 // would change something: use the clock of package loop.
 var wallClock = map[string]string{
+	"cluster/clock.go":       "trackers agree on the wall clock; stamps of peers are the store's minutes all the same",
 	"handover/handover.go":   "deadlines of Go's poller, which is monotonic",
 	"loop/clock_other.go":    "only differences are used, and Go takes those from the monotonic clock",
 	"loop/config.go":         "a state dump has wall time in it",
@@ -150,16 +157,17 @@ var wallClock = map[string]string{
 	"state.go":               "a state file has wall time in it",
 }
 
-// TestDependencies fails if the program links what a router has no room for,
-// whoever imports it. A gnet with another logger would.
+// TestDependencies fails if the program for a router links what that has no room
+// for, whoever imports it. A gnet with another logger would.
 func TestDependencies(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	out, err := exec.Command("go", "list", "-tags", "router", "-deps", ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range strings.Fields(string(out)) {
-		if slices.Contains(bannedEverywhere, path) {
-			t.Errorf("the program links %s", path)
+		ours, _ := strings.CutPrefix(path, "tracker/")
+		if slices.Contains(bannedEverywhere, path) || slices.Contains(notForRouters, ours) {
+			t.Errorf("the program for a router links %s", path)
 		}
 	}
 }

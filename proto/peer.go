@@ -37,6 +37,15 @@ func MakePeer(addr netip.Addr, port uint16) Peer {
 	return p
 }
 
+// CompactPeer returns the peer whose compact form is c, of 6 or 18 bytes. Of
+// anything else it is the zero Peer.
+func CompactPeer(c []byte) (p Peer) {
+	if len(c) == Peer4Len || len(c) == Peer6Len {
+		p.is = uint8(copy(p.b[:], c))
+	}
+	return p
+}
+
 // Is4 reports whether p is an IPv4 peer.
 func (p *Peer) Is4() bool { return p.is == Peer4Len }
 

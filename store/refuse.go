@@ -51,6 +51,10 @@ const reservePages = 16
 // Bytes returns how many bytes of pages the store has.
 func (s *Store) Bytes() int64 { return s.budget.used.Load() }
 
+// Charge counts n bytes more, or less, into what the store takes: memory of
+// somebody else that is part of what SetMemory limits.
+func (s *Store) Charge(n int64) { s.budget.used.Add(n) }
+
 // refusesTorrent returns why no torrent more is stored.
 func (sh *shard) refusesTorrent() Refusal {
 	switch most := sh.limits.Torrents; {

@@ -169,12 +169,34 @@ func (sh *shard) addEmpty(hash uint32, ih *proto.Infohash, n int, tail bool) (at
 // there already. It returns where the torrent is afterwards, and whether the
 // peer is in it.
 func (sh *shard) settleIn(at ref, pos int, c []byte, stamp byte) (ref, bool) {
+	if sh.has(at, c) {
+		return at, true
+	}
+	return sh.admit(at, pos, c, stamp)
+}
+
+// has reports whether c is a peer of the torrent at at.
+func (sh *shard) has(at ref, c []byte) bool {
+	if at.class() != swarmRef {
+		l := sh.record(at).list(len(c))
+		return l.find(c) >= 0
+	}
+	key := sh.secret.key(c)
+	for _, seeder := range [...]bool{false, true} {
+		v := sh.view(at.index(), setOf(len(c), seeder))
+		if _, _, ok := v.find(key, c); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// admit adds a peer to the torrent at at, in the table at pos, which does not
+// have it. It returns where the torrent is afterwards, and whether the limits
+// and the memory let it in. The shard's counts are the caller's.
+func (sh *shard) admit(at ref, pos int, c []byte, stamp byte) (ref, bool) {
 	if at.class() != swarmRef {
 		r := sh.record(at)
-		l := r.list(len(c))
-		if l.find(c) >= 0 {
-			return at, true
-		}
 		if sh.refusesPeer(r.n4()+r.n6()) != NotRefused || sh.refusesPort(at, c) {
 			return at, false
 		}
@@ -191,13 +213,6 @@ func (sh *shard) settleIn(at ref, pos int, c []byte, stamp byte) (ref, bool) {
 		}
 		if at, ok = sh.enlarge(at, pos, wish); !ok {
 			return at, false
-		}
-	}
-	key := sh.secret.key(c)
-	for _, seeder := range [...]bool{false, true} {
-		v := sh.view(at.index(), setOf(len(c), seeder))
-		if _, _, ok := v.find(key, c); ok {
-			return at, true
 		}
 	}
 	n := sh.crowd(at)

@@ -87,7 +87,7 @@ func (w *snapshotWriter) swarm(sh *shard, ih *proto.Infohash) error {
 			sh.Lock()
 			at, _ := sh.find(hash, ih)
 			now := sh.now
-			key, more = w.copyPart(sh, at, key)
+			key, more = w.found.copyPart(sh, at, key)
 			sh.Unlock()
 			if err := w.part(ih, downloaded, now); err != nil {
 				return err
@@ -98,11 +98,10 @@ func (w *snapshotWriter) swarm(sh *shard, ih *proto.Infohash) error {
 	return nil
 }
 
-// copyPart copies the peers of a family of the torrent at at whose key is at
-// least from, up to some thousand, to w.found, and returns from where to go on,
-// if there are more.
-func (w *snapshotWriter) copyPart(sh *shard, at ref, from uint64) (next uint64, more bool) {
-	f := &w.found
+// copyPart copies the peers of f's family of the torrent at at whose key is at
+// least from, up to some thousand, to f, and returns from where to go on, if
+// there are more.
+func (f *list) copyPart(sh *shard, at ref, from uint64) (next uint64, more bool) {
 	switch {
 	case at == 0: // gone by now
 		return 0, false

@@ -124,6 +124,9 @@ func (a *Answer) found(stamp byte, now Minute) {
 	a.Known, a.Age, a.wasSeeder = true, stampAge(stamp, now), stamp&stampSeeder != 0
 }
 
+// WasSeeder reports whether the asker was known as a seeder before.
+func (a *Answer) WasSeeder() bool { return a.wasSeeder }
+
 // Options say how large and how lasting a store is.
 type Options struct {
 	// Shards is the number of shards, a power of two up to maxShards. 0 means 8

@@ -1,0 +1,205 @@
+// Package cluster shares announces between trackers.
+package cluster
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tracker/proto"
+	"tracker/stats"
+	"tracker/store"
+)
+
+// Levels of a Config.Logf, those of package loop.
+const (
+	Debug = iota
+	Info
+	Warning
+	Error
+)
+
+// A Config says which brokers there are, and what is shared.
+type Config struct {
+	URLs        []*url.URL                                         // of the brokers; with user and password, if they want that
+	Dial        func(network, address string) (net.Conn, error)    // nil: net.Dial
+	TLS         *tls.Config                                        // nil: none, unless a URL says tls
+	Credentials []byte                                             // content of a file with a JWT and a seed, or nil
+	Subject     string                                             // what all subjects begin with; "": tracker
+	Name        string                                             // of this node; "": that of the machine
+	Store       *store.Store                                       //
+	Allowed     func(*proto.Infohash) bool                         // torrents that are served; nil: all
+	Minute      func() store.Minute                                // the store's present, which begins with a minute of the wall clock
+	Keys        Keys                                               // nil: connection ids are not shared
+	Batch       time.Duration                                      // at most so long after an announce it is sent; 0: a second
+	Logf        func(level int, event, format string, args ...any) // nil: nobody is told
+}
+
+// Keys is what clients' connection ids are made with.
+type Keys interface {
+	// Secret returns what ids are made with now, and its clock in milliseconds.
+	Secret() (secret [16]byte, clock int64)
+	// Adopt makes ids with secret from now on. Those made before stay good for
+	// as long as they would have been.
+	Adopt(secret [16]byte, clock int64)
+}
+
+// Limits of a Config.
+const (
+	maxName = 64
+	// defaultBatch is how long an announce waits for others.
+	defaultBatch = time.Second
+)
+
+// A Node is one tracker of a cluster.
+type Node struct {
+	cfg    Config
+	pace   pace
+	id     uint64
+	clock  clock
+	period uint32 // minutes
+	stops  *stops
+	conn   atomic.Pointer[nats.Conn]
+
+	connected atomic.Bool
+	complete  atomic.Bool
+	count     counters
+	number    uint64 // of the last batch; the publisher's
+
+	mu        sync.Mutex // of what follows; never held while anything waits
+	recorders []*Recorder
+	retold    []retold
+
+	wakeup  chan struct{}
+	stop    chan struct{}
+	running sync.WaitGroup
+	charged int64
+}
+
+// counters are what Status tells.
+type counters struct {
+	batchesSent, batchesReceived, bytesSent, bytesReceived atomic.Uint64
+	recordsSent, recordsReceived, recordsApplied           atomic.Uint64
+	dropped, rejected, stale, conflicts, refused           atomic.Uint64
+	repaired, joined                                       atomic.Uint64
+}
+
+// A pace says how often things are done. Tests have a quicker one.
+type pace struct {
+	hello, gone, alone time.Duration
+}
+
+var usualPace = pace{hello: 2 * time.Second, gone: 10 * time.Second, alone: 3 * time.Second}
+
+// Start begins to share. It does not wait for the network: brokers may come and
+// go. An error says what of the configuration can never work.
+func Start(c Config) (*Node, error) { return start(c, usualPace) }
+
+func start(c Config, p pace) (*Node, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	var seed [16]byte
+	if _, err := rand.Read(seed[:]); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg:    c,
+		pace:   p,
+		id:     binary.LittleEndian.Uint64(seed[:]) | 1,
+		period: period(c.Store.Expire()),
+		stops:  newStops(binary.LittleEndian.Uint64(seed[8:])),
+		wakeup: make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+	}
+	n.clock.minute = c.Minute
+	n.clock.read()
+	n.charge(stopsBytes)
+	n.complete.Store(true)
+	n.running.Add(2)
+	go n.connect()
+	go n.publish()
+	return n, nil
+}
+
+// complete fills in what is not said.
+func (c *Config) complete() error {
+	if len(c.URLs) == 0 {
+		return errors.New("no broker")
+	}
+	if c.Subject == "" {
+		c.Subject = "tracker"
+	}
+	if c.Name == "" {
+		c.Name, _ = os.Hostname()
+	}
+	if len(c.Name) > maxName {
+		return fmt.Errorf("a name of %d bytes: %d are the most", len(c.Name), maxName)
+	}
+	if c.Batch == 0 {
+		c.Batch = defaultBatch
+	}
+	if c.Logf == nil {
+		c.Logf = func(int, string, string, ...any) {}
+	}
+	return nil
+}
+
+// charge counts n bytes into what the store takes.
+func (n *Node) charge(bytes int64) {
+	n.charged += bytes
+	n.cfg.Store.Charge(bytes)
+}
+
+// Recorder returns what a reactor tells its announces to. Each needs its own,
+// before it serves.
+func (n *Node) Recorder() *Recorder {
+	r := newRecorder(n)
+	n.mu.Lock()
+	n.recorders = append(n.recorders[:len(n.recorders):len(n.recorders)], r)
+	n.charge(recorderBytes)
+	n.mu.Unlock()
+	return r
+}
+
+// Stop sends what is left, says goodbye and waits for everything to end.
+func (n *Node) Stop() {
+	close(n.stop)
+	n.running.Wait()
+	if c := n.conn.Load(); c != nil {
+		c.Close()
+	}
+	n.cfg.Store.Charge(-n.charged)
+}
+
+// Status returns what is to be told of the cluster.
+func (n *Node) Status() stats.Cluster {
+	c := &n.count
+	s := stats.Cluster{
+		Name: n.cfg.Name, Connected: n.connected.Load(), Complete: n.complete.Load(), Joined: c.joined.Load(),
+		BatchesSent: c.batchesSent.Load(), BatchesReceived: c.batchesReceived.Load(),
+		BytesSent: c.bytesSent.Load(), BytesReceived: c.bytesReceived.Load(),
+		RecordsSent: c.recordsSent.Load(), RecordsReceived: c.recordsReceived.Load(), RecordsApplied: c.recordsApplied.Load(),
+		Dropped: c.dropped.Load(), Rejected: c.rejected.Load(), Stale: c.stale.Load(),
+		Conflicts: c.conflicts.Load(), Refused: c.refused.Load(), Repaired: c.repaired.Load(),
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, r := range n.recorders {
+		s.Dropped += r.dropped.Load()
+	}
+	return s
+}
+
+// changed notes that something in a torrent's bucket changed.
+func (n *Node) changed(ih *proto.Infohash, now uint32) {}

@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+
+	"tracker/proto"
+	"tracker/store"
+)
+
+// A tester is a node with its own store, and one reactor's worth of announces.
+type tester struct {
+	*Node
+	t      testing.TB
+	store  *store.Store
+	record *Recorder
+	rnd    *store.Rand
+	answer store.Answer
+}
+
+// wallMinute is the present of stores in tests.
+func wallMinute() store.Minute { return store.Minute(time.Now().Unix() / 60) }
+
+// quick is the pace of tests.
+var quick = pace{hello: 100 * time.Millisecond, gone: time.Second, alone: 300 * time.Millisecond}
+
+const quickBatch = 50 * time.Millisecond
+
+// startNode starts a node; change may change what it is started with.
+func startNode(t testing.TB, name string, urls []*url.URL, change func(*Config)) *tester {
+	t.Helper()
+	c := Config{
+		URLs: urls, Name: name, Store: store.New(store.Options{Shards: 4}), Minute: wallMinute, Batch: quickBatch,
+		Logf: func(level int, event, format string, args ...any) {
+			t.Logf("%s %s: %s", name, event, fmt.Sprintf(format, args...))
+		},
+	}
+	if change != nil {
+		change(&c)
+	}
+	n, err := start(c, quick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &tester{Node: n, t: t, store: c.Store, record: n.Recorder(), rnd: store.NewRand(1)}
+	return x
+}
+
+// ready waits until the node is connected and complete.
+func (x *tester) ready() *tester {
+	x.t.Helper()
+	waitFor(x.t, 15*time.Second, x.cfg.Name+" is ready", func() bool { return x.connected.Load() && x.complete.Load() })
+	return x
+}
+
+// announce is what a reactor does.
+func (x *tester) announce(q *store.Query) *store.Answer {
+	now := x.cfg.Minute()
+	x.store.Announce(q, now, x.rnd, &x.answer)
+	x.record.Announced(q, &x.answer, now)
+	return &x.answer
+}
+
+// torrent returns the infohash of a number.
+func torrent(i int) (ih proto.Infohash) {
+	binary.BigEndian.PutUint64(ih[:], uint64(i)*0x9e3779b97f4a7c15)
+	binary.BigEndian.PutUint32(ih[16:], uint32(i))
+	return ih
+}
+
+// peer4 and peer6 return the peer of a number.
+func peer4(i int) proto.Peer {
+	return proto.MakePeer(netip.AddrFrom4([4]byte{80, byte(i >> 16), byte(i >> 8), byte(i)}), 6881)
+}
+
+func peer6(i int) proto.Peer {
+	var a [16]byte
+	a[0] = 0x20
+	binary.BigEndian.PutUint32(a[4:], uint32(i))
+	return proto.MakePeer(netip.AddrFrom16(a), 6881)
+}
+
+// counts returns a torrent's counts on x.
+func (x *tester) counts(ih proto.Infohash) proto.Counts {
+	c, _ := x.store.Scrape(&ih)
+	return c
+}
+
+// TestShare announces to one node and looks for the peer in the other's answers.
+func TestShare(t *testing.T) {
+	b := startBrokers(t, 3)
+	x := startNode(t, "x", b.urls(0), nil).ready()
+	y := startNode(t, "y", b.urls(1), nil).ready()
+	defer x.Stop()
+	defer y.Stop()
+	for _, peer := range []proto.Peer{peer4(1), peer6(1)} {
+		ih := torrent(1)
+		x.announce(&store.Query{Infohash: ih, Peer: peer})
+		begin := time.Now()
+		other := peer4(2)
+		if peer.Is6() {
+			other = peer6(2)
+		}
+		waitFor(t, 2*time.Second, "the peer is handed out", func() bool {
+			a := y.announce(&store.Query{Infohash: ih, Peer: other, NumWant: 50})
+			return len(a.V4)+len(a.V6) > 0
+		})
+		if took := time.Since(begin); took > 2*quickBatch {
+			t.Errorf("it took %v, more than twice %v", took, quickBatch)
+		}
+	}
+	waitFor(t, 2*time.Second, "both have four peers", func() bool {
+		return x.counts(torrent(1)).Incomplete == 4 && y.counts(torrent(1)).Incomplete == 4
+	})
+	x.announce(&store.Query{Infohash: torrent(1), Peer: peer4(1), Seeder: true, Event: proto.EventCompleted})
+	waitFor(t, 2*time.Second, "a download is counted", func() bool {
+		return y.counts(torrent(1)) == proto.Counts{Complete: 1, Incomplete: 3, Downloaded: 1}
+	})
+	x.announce(&store.Query{Infohash: torrent(1), Peer: peer4(1), Event: proto.EventStopped})
+	waitFor(t, 2*time.Second, "a stop is told", func() bool {
+		return y.counts(torrent(1)) == proto.Counts{Incomplete: 3, Downloaded: 1}
+	})
+}

@@ -1,0 +1,125 @@
+package cluster
+
+import (
+	"time"
+
+	"tracker/proto"
+)
+
+// maxRetold is how many stops wait to be told again.
+const maxRetold = 4096
+
+// A retold is a stop to be told again, because somebody seems not to know.
+type retold struct {
+	infohash proto.Infohash
+	peer     proto.Peer
+	when     uint32
+}
+
+// A publisher makes batches of what the recorders have. It belongs to one
+// goroutine.
+type publisher struct {
+	node  *Node
+	batch batch
+	msg   []byte
+}
+
+// publish sends batches until the node stops: every so often, and at once when
+// one is full.
+func (n *Node) publish() {
+	defer n.running.Done()
+	p := publisher{node: n}
+	p.batch.begin(n.clock.seconds())
+	ticker := time.NewTicker(n.cfg.Batch)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.stop:
+			p.collect()
+			p.flush()
+			return
+		case <-n.wakeup:
+			p.collect()
+		case <-ticker.C:
+			p.collect()
+			p.flush()
+		}
+	}
+}
+
+// wake makes the publisher collect soon.
+func (n *Node) wake() {
+	select {
+	case n.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// collect takes what the recorders have, and sends batches that are full.
+func (p *publisher) collect() {
+	n := p.node
+	now := n.clock.seconds()
+	n.mu.Lock()
+	recorders, again := n.recorders, n.retold
+	n.retold = nil
+	n.mu.Unlock()
+	for _, r := range recorders {
+		entries := r.take()
+		n.stops.Lock()
+		for i := range entries {
+			e := &entries[i]
+			when := n.clock.second(now, e.minute)
+			compact := e.peer.Compact()
+			if hash := peerHash(&e.infohash, compact); e.flags&markStopped != 0 {
+				n.stops.stopped(hash, when)
+			} else {
+				n.stops.heard(hash, when)
+			}
+		}
+		n.stops.Unlock()
+		for i := range entries {
+			e := &entries[i]
+			if e.flags&renewal == 0 {
+				n.changed(&e.infohash, now)
+			}
+			p.add(&e.infohash, e.peer.Compact(), e.flags, n.clock.second(now, e.minute))
+		}
+	}
+	for i := range again {
+		p.add(&again[i].infohash, again[i].peer.Compact(), markStopped, again[i].when)
+	}
+}
+
+func (p *publisher) add(ih *proto.Infohash, compact []byte, flags mark, when uint32) {
+	if p.batch.full() {
+		p.flush()
+	}
+	p.batch.add(ih, compact, flags, when)
+}
+
+// flush sends the batch, if there is anything in it, and begins another. What
+// cannot be sent is counted: the others will find out by comparing digests.
+func (p *publisher) flush() {
+	n, records := p.node, p.batch.records()
+	if records > 0 {
+		n.number++
+		h := header{kind: kindBatch, sender: n.id, number: n.number, clock: n.clock.now()}
+		p.msg = seal(p.batch.appendTo(appendHeader(p.msg[:0], &h)))
+		if n.send(n.subject("batch"), p.msg) {
+			n.count.batchesSent.Add(1)
+			n.count.recordsSent.Add(uint64(records))
+		} else {
+			n.count.dropped.Add(uint64(records))
+		}
+	}
+	p.batch.begin(n.clock.seconds())
+}
+
+// tellAgain has a stop told again.
+func (n *Node) tellAgain(ih *proto.Infohash, peer *proto.Peer, when uint32) {
+	n.mu.Lock()
+	if len(n.retold) < maxRetold {
+		n.retold = append(n.retold, retold{*ih, *peer, when})
+	}
+	n.mu.Unlock()
+}

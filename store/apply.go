@@ -1,0 +1,237 @@
+package store
+
+import "tracker/proto"
+
+// A Change is what another tracker says of a peer: it was heard of, or it
+// stopped, in some minute. The newest wins, so changes may come late, in any
+// order and more than once.
+type Change struct {
+	Infohash  proto.Infohash
+	Peer      proto.Peer
+	Seeder    bool
+	Stopped   bool
+	Completed bool // it finished a download, which is counted every time
+	// Late says that others from the same tracker were here before it: then what
+	// is known of the same minute is taken for newer than a stop.
+	Late   bool
+	Minute Minute  // of this store's clock; one in the future is the present
+	Done   Outcome // what became of it, set by Apply
+}
+
+// An Outcome says what became of a [Change].
+type Outcome uint8
+
+// The outcomes.
+const (
+	Unchanged  Outcome = iota // what it says is known
+	Renewed                   // the peer is as it was, but was heard of later
+	Added                     // the peer is new
+	Turned                    // a leecher became a seeder, or a seeder a leecher
+	Removed                   // the peer is gone
+	Stale                     // something newer is known, or it would have expired
+	Conflicted                // the same minute says another thing, and a seeder stays one
+	NotStored                 // limits or memory
+)
+
+// Changed reports whether a torrent's peers are others now.
+func (o Outcome) Changed() bool { return o == Added || o == Turned || o == Removed }
+
+// applyRun is how many changes are carried out under one lock: some ten
+// microseconds' work.
+const applyRun = 64
+
+// Apply carries out changes in their order and notes in each what became of it.
+// They are under the same limits as announces. now is what it is for Announce.
+func (s *Store) Apply(changes []Change, now Minute) {
+	var hashes [applyRun]uint64
+	for len(changes) > 0 {
+		run := changes[:min(len(changes), applyRun)]
+		for i := range run {
+			hashes[i] = s.secret.hash(&run[i].Infohash)
+		}
+		for i := 0; i < len(run); {
+			sh := &s.shards[hashes[i]>>s.shift]
+			sh.Lock()
+			at := sh.advance(now)
+			for end := &s.shards[hashes[i]>>s.shift]; sh == end; {
+				sh.apply(uint32(hashes[i]), &run[i], at)
+				if i++; i == len(run) {
+					break
+				}
+				end = &s.shards[hashes[i]>>s.shift]
+			}
+			if checked {
+				sh.check()
+			}
+			sh.Unlock()
+		}
+		changes = changes[len(run):]
+	}
+}
+
+// apply carries out c for the torrent with this hash.
+func (sh *shard) apply(hash uint32, c *Change, now Minute) {
+	age := now - c.Minute
+	if int32(age) < 0 {
+		age = 0
+	}
+	wire := c.Peer.Compact()
+	if len(wire) == 0 || age >= sh.expire {
+		c.Done = Stale
+		return
+	}
+	at, pos := sh.find(hash, &c.Infohash)
+	if at == 0 {
+		if c.Stopped {
+			c.Done = Unchanged
+			return
+		}
+		n := recordPeers + len(wire) + 1 + tailBytes(c.Completed)
+		if at, pos = sh.addEmpty(hash, &c.Infohash, n, c.Completed); at == 0 {
+			c.Done = NotStored
+			return
+		}
+	}
+	u := update{sh: sh, c: c, wire: wire, age: age, now: now, stamp: makeStamp(now-age, c.Seeder)}
+	if at.class() == swarmRef {
+		at = u.swarm(at, pos)
+	} else {
+		at = u.record(at, pos)
+	}
+	if c.Completed && at != 0 {
+		sh.credit(at, pos, sh.counts(at, crowd{}).Downloaded+1, age, now)
+	}
+}
+
+// An update is a change under way.
+type update struct {
+	sh       *shard
+	c        *Change
+	wire     []byte
+	age, now Minute
+	stamp    byte
+}
+
+// judge returns what becomes of the change if the peer is known with that
+// stamp: Stale or Unchanged if it stays as it is.
+func (u *update) judge(stamp byte) Outcome {
+	known := stampAge(stamp, u.now)
+	same := (stamp^u.stamp)&stampSeeder == 0
+	switch {
+	case u.age > known, u.c.Stopped && u.c.Late && u.age == known:
+		return Stale
+	case u.c.Stopped:
+		return Removed
+	case u.age < known && same:
+		return Renewed
+	case u.age < known:
+		return Turned
+	case same:
+		return Unchanged
+	case u.c.Seeder:
+		return Turned
+	}
+	return Conflicted
+}
+
+// note notes what becomes of the change of a peer that is known.
+func (u *update) note(stamp byte) Outcome {
+	u.c.Done = u.judge(stamp)
+	return u.c.Done
+}
+
+// record carries the change out in the record at at, in the table at pos. It
+// returns where the torrent is afterwards, or 0.
+func (u *update) record(at ref, pos int) ref {
+	sh := u.sh
+	r := sh.record(at)
+	if r.tailed() && r.idle(u.now) > u.age {
+		r.use(u.now - u.age)
+	}
+	l := r.list(len(u.wire))
+	i := l.find(u.wire)
+	if i < 0 {
+		return u.admit(at, pos)
+	}
+	switch u.note(l.stamps[i]) {
+	case Renewed:
+		l.stamps[i] = u.stamp
+	case Turned:
+		before := r.crowd()
+		l.restamp(i, u.stamp)
+		sh.account(before, r.crowd())
+	case Removed:
+		before := r.crowd()
+		r.remove(len(u.wire), i)
+		sh.account(before, r.crowd())
+		return sh.settle(at, pos, u.now, keepCount)
+	}
+	return at
+}
+
+// swarm carries the change out in the large swarm at at, in the table at pos.
+// It returns where the torrent is afterwards, or 0.
+func (u *update) swarm(at ref, pos int) ref {
+	sh, id := u.sh, at.index()
+	key := sh.secret.key(u.wire)
+	for _, seeder := range [...]bool{u.c.Seeder, !u.c.Seeder} {
+		v := sh.view(id, setOf(len(u.wire), seeder))
+		b, i, ok := v.find(key, u.wire)
+		if !ok {
+			continue
+		}
+		l := v.block(b)
+		before := sh.swarms[id].crowd()
+		switch u.note(l.stamps[i]) {
+		case Renewed:
+			l.stamps[i] = u.stamp
+			return at
+		case Turned:
+			to := sh.view(id, setOf(len(u.wire), u.c.Seeder))
+			if _, _, ok := to.insert(u.wire, u.stamp, duty); !ok {
+				l.stamps[i] = makeStamp(u.now-u.age, seeder)
+				u.c.Done = NotStored
+				return at
+			}
+			v.remove(b, i)
+		case Removed:
+			v.remove(b, i)
+		default:
+			return at
+		}
+		sw := sh.swarms[id]
+		sh.account(before, sw.crowd())
+		if sw.crowd() == (crowd{}) && sw.downloaded == 0 {
+			sh.leave(pos)
+			sh.removeSwarm(id)
+			return 0
+		}
+		return at
+	}
+	return u.admit(at, pos)
+}
+
+// admit adds the peer, which the torrent at at, in the table at pos, does not
+// have. It returns where the torrent is afterwards, or 0.
+func (u *update) admit(at ref, pos int) ref {
+	if u.c.Stopped {
+		u.c.Done = Unchanged
+		return at
+	}
+	sh := u.sh
+	at, ok := sh.admit(at, pos, u.wire, u.stamp)
+	if ok {
+		u.c.Done = Added
+		if u.c.Seeder {
+			sh.seeders++
+		} else {
+			sh.leechers++
+		}
+		return at
+	}
+	u.c.Done, u.c.Completed = NotStored, false
+	if at.class() != swarmRef {
+		return sh.settle(at, pos, u.now, 0) // it may have been made for this one
+	}
+	return at
+}
