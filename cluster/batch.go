@@ -91,31 +91,29 @@ func (b *batch) appendTo(msg []byte) []byte {
 	return append(msg, b.v6...)
 }
 
-// parseBatch calls fn for every record of a batch's body, whose base may be so
-// many seconds from now. It reports whether the body is one; if not, fn was not
-// called.
-func parseBatch(body []byte, now uint32, fn func(ih *proto.Infohash, compact []byte, m mark, when uint32)) bool {
+// possibleBatch reports whether body is that of a batch, whose base is not too far
+// from now.
+func possibleBatch(body []byte, now uint32) bool {
 	if len(body) < batchHead {
 		return false
 	}
 	n4, n6 := int(binary.LittleEndian.Uint16(body)), int(binary.LittleEndian.Uint16(body[2:]))
 	base := binary.LittleEndian.Uint32(body[4:])
 	body = body[batchHead:]
-	if len(body) != n4*record4Len+n6*record6Len || n4+n6 == 0 || !plausible(base, now) {
-		return false
-	}
-	if !possible(body[:n4*record4Len], record4Len) || !possible(body[n4*record4Len:], record6Len) {
-		return false
-	}
-	for _, part := range [...]struct{ n, length int }{{n4, record4Len}, {n6, record6Len}} {
-		for range part.n {
-			r := body[:part.length]
-			m := mark(binary.LittleEndian.Uint16(r[part.length-markLen:]))
-			fn((*proto.Infohash)(r), r[20:part.length-markLen], m, m.when(base))
-			body = body[part.length:]
+	return len(body) == n4*record4Len+n6*record6Len && n4+n6 > 0 && plausible(base, now) &&
+		possible(body[:n4*record4Len], record4Len) && possible(body[n4*record4Len:], record6Len)
+}
+
+// eachRecord calls fn for every record of a possible batch's body.
+func eachRecord(body []byte, fn func(ih *proto.Infohash, compact []byte, m mark, when uint32)) {
+	n4, base := int(binary.LittleEndian.Uint16(body)), binary.LittleEndian.Uint32(body[4:])
+	for body, length := body[batchHead:], record4Len; len(body) > 0; body = body[length:] {
+		if n4--; n4 < 0 {
+			length = record6Len
 		}
+		m := mark(binary.LittleEndian.Uint16(body[length-markLen:]))
+		fn((*proto.Infohash)(body), body[20:length-markLen], m, m.when(base))
 	}
-	return true
 }
 
 // possible reports whether every record of b could be of a tracker.

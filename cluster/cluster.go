@@ -61,6 +61,9 @@ const (
 	defaultBatch = time.Second
 )
 
+// goodbye is how long Stop waits for the last batch to leave.
+const goodbye = 500 * time.Millisecond
+
 // A Node is one tracker of a cluster.
 type Node struct {
 	cfg    Config
@@ -74,11 +77,27 @@ type Node struct {
 	connected atomic.Bool
 	complete  atomic.Bool
 	count     counters
-	number    uint64 // of the last batch; the publisher's
 
-	mu        sync.Mutex // of what follows; never held while anything waits
-	recorders []*Recorder
-	retold    []retold
+	sent      atomic.Uint64 // number of the last batch
+	takenOver atomic.Uint64 // peers, in the join under way
+	joining   atomic.Bool
+	requests  chan request
+
+	mu         sync.Mutex // of what follows; never held while anything waits
+	recorders  []*Recorder
+	retold     []retold
+	members    map[uint64]*member
+	greet      bool   // somebody is new: say hello soon
+	returned   uint64 // who was gone and is back, and has what we have not
+	upSince    time.Time
+	rejectedAt time.Time
+	completed  time.Time
+	keys       keyring
+	questions  map[uint64]question
+	asked      uint64
+	digests    digests
+
+	bucketMu sync.Mutex // of digests.changed; taken under mu
 
 	wakeup  chan struct{}
 	stop    chan struct{}
@@ -96,10 +115,18 @@ type counters struct {
 
 // A pace says how often things are done. Tests have a quicker one.
 type pace struct {
-	hello, gone, alone time.Duration
+	hello    time.Duration // between two
+	gone     time.Duration // not heard of for so long
+	alone    time.Duration // nobody is there
+	patience time.Duration // for an answer
+	digest   time.Duration // between two
+	settle   time.Duration // until what was under way is there
 }
 
-var usualPace = pace{hello: 2 * time.Second, gone: 10 * time.Second, alone: 3 * time.Second}
+var usualPace = pace{
+	hello: 2 * time.Second, gone: 10 * time.Second, alone: 3 * time.Second,
+	patience: 3 * time.Second, digest: 30 * time.Second, settle: 3 * time.Second,
+}
 
 // Start begins to share. It does not wait for the network: brokers may come and
 // go. An error says what of the configuration can never work.
@@ -121,14 +148,20 @@ func start(c Config, p pace) (*Node, error) {
 		stops:  newStops(binary.LittleEndian.Uint64(seed[8:])),
 		wakeup: make(chan struct{}, 1),
 		stop:   make(chan struct{}),
+
+		requests:  make(chan request, maxRequests),
+		members:   map[uint64]*member{},
+		questions: map[uint64]question{},
+		keys:      keyring{keys: c.Keys},
+		digests:   newDigests(),
 	}
 	n.clock.minute = c.Minute
 	n.clock.read()
-	n.charge(stopsBytes)
-	n.complete.Store(true)
-	n.running.Add(2)
-	go n.connect()
-	go n.publish()
+	n.charge(stopsBytes + digestBytes)
+	for _, run := range []func(){n.connect, n.publish, n.keep, n.compare, n.answer} {
+		n.running.Add(1)
+		go run()
+	}
 	return n, nil
 }
 
@@ -143,8 +176,8 @@ func (c *Config) complete() error {
 	if c.Name == "" {
 		c.Name, _ = os.Hostname()
 	}
-	if len(c.Name) > maxName {
-		return fmt.Errorf("a name of %d bytes: %d are the most", len(c.Name), maxName)
+	if c.Name == "" || len(c.Name) > maxName || !printable(c.Name) {
+		return fmt.Errorf("%q cannot be a name: 1 to %d letters, without blanks", c.Name, maxName)
 	}
 	if c.Batch == 0 {
 		c.Batch = defaultBatch
@@ -153,6 +186,11 @@ func (c *Config) complete() error {
 		c.Logf = func(int, string, string, ...any) {}
 	}
 	return nil
+}
+
+// log tells the operator something.
+func (n *Node) log(level int, event, format string, args ...any) {
+	n.cfg.Logf(level, event, format, args...)
 }
 
 // charge counts n bytes into what the store takes.
@@ -177,6 +215,9 @@ func (n *Node) Stop() {
 	close(n.stop)
 	n.running.Wait()
 	if c := n.conn.Load(); c != nil {
+		if n.connected.Load() {
+			c.FlushTimeout(goodbye) // or the others find out
+		}
 		c.Close()
 	}
 	n.cfg.Store.Charge(-n.charged)
@@ -198,8 +239,6 @@ func (n *Node) Status() stats.Cluster {
 	for _, r := range n.recorders {
 		s.Dropped += r.dropped.Load()
 	}
+	n.memberStatus(&s)
 	return s
 }
-
-// changed notes that something in a torrent's bucket changed.
-func (n *Node) changed(ih *proto.Infohash, now uint32) {}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"net"
 	"time"
 
@@ -62,25 +63,33 @@ func (n *Node) connect() {
 	}
 	c, err := nats.Connect(urls, n.options()...)
 	if err != nil {
-		n.cfg.Logf(Error, "cluster", "no broker can be used: %v", err)
+		n.log(Error, "cluster", "no broker can be used: %v", err)
 		return
 	}
 	n.conn.Store(c)
 	if err := n.listen(c); err != nil {
-		n.cfg.Logf(Error, "cluster", "nothing can be heard from others: %v", err)
+		n.log(Error, "cluster", "nothing can be heard from others: %v", err)
 	}
 	if c.IsConnected() {
 		n.up(c)
 	}
 }
 
-// listen subscribes to what others say.
+// listen subscribes to what others say. Each subject has a goroutine and an inbox
+// of its own, so that a long answer keeps no batch waiting.
 func (n *Node) listen(c *nats.Conn) error {
-	batches := newInbox(n)
-	for subject, fn := range map[string]func(*nats.Msg){
-		n.subject("batch"): func(m *nats.Msg) { n.heardBatch(batches, m.Data) },
+	batches, answers := newInbox(n), newInbox(n)
+	for _, l := range []struct {
+		subject string
+		heard   func(h *header, body []byte) bool
+	}{
+		{n.subject("batch"), func(h *header, body []byte) bool { return n.heardBatch(batches, h, body) }},
+		{n.subject("hello"), n.heardHello},
+		{n.subject("digest"), n.heardDigest},
+		{n.to("ask", n.id), n.heardRequest},
+		{n.to("to", n.id), func(h *header, body []byte) bool { return n.heardAnswer(answers, h, body) }},
 	} {
-		s, err := c.Subscribe(subject, fn)
+		s, err := c.Subscribe(l.subject, func(m *nats.Msg) { n.heard(m, l.heard) })
 		if err != nil {
 			return err
 		}
@@ -91,23 +100,84 @@ func (n *Node) listen(c *nats.Conn) error {
 	return nil
 }
 
+// heard takes in a message, and counts it if that cannot be right.
+func (n *Node) heard(m *nats.Msg, fn func(h *header, body []byte) bool) {
+	n.count.bytesReceived.Add(uint64(len(m.Data)))
+	var h header
+	if body, ok := parseHeader(m.Data, &h); !ok || h.sender == n.id || !fn(&h, body) {
+		n.reject("%d bytes in %s", len(m.Data), m.Subject)
+	}
+}
+
+// reject counts what could not be right, and says so now and then.
+func (n *Node) reject(format string, args ...any) {
+	n.count.rejected.Add(1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if time.Since(n.rejectedAt) > time.Minute {
+		n.rejectedAt = time.Now()
+		n.log(Warning, "rejected", "from another tracker, of another version perhaps: "+format, args...)
+	}
+}
+
+// heardBatch applies a batch, if it is not here already.
+func (n *Node) heardBatch(in *inbox, h *header, body []byte) bool {
+	if h.kind != kindBatch || !possibleBatch(body, n.clock.seconds()) {
+		return false
+	}
+	a, ok := n.arrived(h)
+	if !ok {
+		return false
+	}
+	n.count.batchesReceived.Add(1)
+	if a != repeated {
+		in.late, in.repair = a == late, false
+		eachRecord(body, in.add)
+		in.apply()
+	}
+	return true
+}
+
+// heardAnswer takes in what was asked for.
+func (n *Node) heardAnswer(in *inbox, h *header, body []byte) bool {
+	switch h.kind {
+	case kindChunk:
+		return n.heardChunk(in, h, body)
+	case kindContent:
+		return n.heardContent(in, body)
+	}
+	return false
+}
+
 // subject returns the name of a subject.
 func (n *Node) subject(what string) string { return n.cfg.Subject + ".v1." + what }
 
+// to returns the subject of a member.
+func (n *Node) to(what string, id uint64) string {
+	return fmt.Sprintf("%s.%s.%016x", n.subject("")[:len(n.subject(""))-1], what, id)
+}
+
+// up notes that there is a broker.
 func (n *Node) up(c *nats.Conn) {
 	n.conn.Store(c)
+	n.mu.Lock()
+	n.upSince, n.greet = time.Now(), true
+	n.mu.Unlock()
 	if !n.connected.Swap(true) {
-		n.cfg.Logf(Info, "cluster", "connected to %s", c.ConnectedAddr())
+		n.log(Info, "cluster", "connected to %s", c.ConnectedAddr())
 	}
 }
 
+// down notes that there is none.
 func (n *Node) down(err error) {
 	if n.connected.Swap(false) {
-		n.cfg.Logf(Warning, "cluster", "no connection to a broker: %v", err)
+		n.log(Warning, "cluster", "no connection to a broker: %v", err)
 	}
 }
 
-func (n *Node) trouble(err error) { n.cfg.Logf(Warning, "cluster", "%v", err) }
+// trouble tells what the client of the broker complains about: messages that it
+// had no room for, most of all.
+func (n *Node) trouble(err error) { n.log(Warning, "cluster", "%v", err) }
 
 // send sends msg, or reports that it cannot be sent.
 func (n *Node) send(subject string, msg []byte) bool {
@@ -117,22 +187,4 @@ func (n *Node) send(subject string, msg []byte) bool {
 	}
 	n.count.bytesSent.Add(uint64(len(msg)))
 	return true
-}
-
-// heardBatch applies a batch.
-func (n *Node) heardBatch(in *inbox, msg []byte) {
-	n.count.bytesReceived.Add(uint64(len(msg)))
-	var h header
-	body, ok := parseHeader(msg, &h)
-	if !ok || h.kind != kindBatch || h.sender == n.id {
-		n.count.rejected.Add(1)
-		return
-	}
-	in.late, in.repair = false, false
-	if !parseBatch(body, n.clock.seconds(), in.add) {
-		n.count.rejected.Add(1)
-		return
-	}
-	in.apply()
-	n.count.batchesReceived.Add(1)
 }

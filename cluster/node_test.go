@@ -26,7 +26,10 @@ type tester struct {
 func wallMinute() store.Minute { return store.Minute(time.Now().Unix() / 60) }
 
 // quick is the pace of tests.
-var quick = pace{hello: 100 * time.Millisecond, gone: time.Second, alone: 300 * time.Millisecond}
+var quick = pace{
+	hello: 100 * time.Millisecond, gone: time.Second, alone: 300 * time.Millisecond,
+	patience: 500 * time.Millisecond, digest: 2 * time.Second, settle: 300 * time.Millisecond,
+}
 
 const quickBatch = 50 * time.Millisecond
 
@@ -46,8 +49,18 @@ func startNode(t testing.TB, name string, urls []*url.URL, change func(*Config))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { n.end() })
 	x := &tester{Node: n, t: t, store: c.Store, record: n.Recorder(), rnd: store.NewRand(1)}
 	return x
+}
+
+// end stops the node, if it runs.
+func (n *Node) end() {
+	select {
+	case <-n.stop:
+	default:
+		n.Stop()
+	}
 }
 
 // ready waits until the node is connected and complete.
@@ -95,8 +108,6 @@ func TestShare(t *testing.T) {
 	b := startBrokers(t, 3)
 	x := startNode(t, "x", b.urls(0), nil).ready()
 	y := startNode(t, "y", b.urls(1), nil).ready()
-	defer x.Stop()
-	defer y.Stop()
 	for _, peer := range []proto.Peer{peer4(1), peer6(1)} {
 		ih := torrent(1)
 		x.announce(&store.Query{Infohash: ih, Peer: peer})
@@ -124,4 +135,67 @@ func TestShare(t *testing.T) {
 	waitFor(t, 2*time.Second, "a stop is told", func() bool {
 		return y.counts(torrent(1)) == proto.Counts{Incomplete: 3, Downloaded: 1}
 	})
+}
+
+// TestJoin starts a node beside one that has peers, and another that has more.
+func TestJoin(t *testing.T) {
+	b := startBrokers(t, 1)
+	x := startNode(t, "x", b.urls(0), nil).ready()
+	const torrents, large = 5000, 20_000
+	for i := range torrents {
+		x.announce(&store.Query{Infohash: torrent(i), Peer: peer4(i), Seeder: i%3 == 0})
+		x.announce(&store.Query{Infohash: torrent(i), Peer: peer6(i), Seeder: i%3 == 1})
+	}
+	for i := range large {
+		x.announce(&store.Query{Infohash: torrent(torrents), Peer: peer4(i), Seeder: i%2 == 0})
+		x.announce(&store.Query{Infohash: torrent(torrents), Peer: peer6(i), Seeder: i%2 == 0})
+	}
+	for i := range 10 {
+		x.announce(&store.Query{Infohash: torrent(3 * i), Peer: peer4(7), Seeder: true, Event: proto.EventCompleted})
+	}
+	x.wakeAndSettle()
+	y := startNode(t, "y", b.urls(0), nil).ready()
+	sameTotals(t, x, y)
+	for i := range 10 {
+		if got, want := y.counts(torrent(3*i)), x.counts(torrent(3*i)); got != want {
+			t.Errorf("torrent %d: counts %+v, want %+v", 3*i, got, want)
+		}
+	}
+	if s := y.Status(); s.Joined < 2*torrents+2*large {
+		t.Errorf("took over %d peers, want %d", s.Joined, 2*torrents+2*large)
+	}
+}
+
+// wakeAndSettle waits until what was announced is sent, and nothing of it is
+// taken for under way.
+func (x *tester) wakeAndSettle() { time.Sleep((hotSeconds + 2) * time.Second) }
+
+// totals are what nodes must agree on.
+type totals struct{ torrents, seeders, leechers int }
+
+func (x *tester) totals() (n totals) {
+	n.torrents, n.seeders, n.leechers = x.store.Totals()
+	return n
+}
+
+// sameTotals waits until all nodes have the same.
+func sameTotals(t *testing.T, nodes ...*tester) {
+	t.Helper()
+	begin := time.Now()
+	for end := begin.Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		same := true
+		for _, x := range nodes[1:] {
+			same = same && x.totals() == nodes[0].totals()
+		}
+		if same {
+			t.Logf("totals are equal after %v: %+v", time.Since(begin).Round(time.Millisecond), nodes[0].totals())
+			return
+		}
+		if time.Now().After(end) {
+			for _, x := range nodes {
+				t.Errorf("%s has %+v: %+v", x.cfg.Name, x.totals(), x.Status())
+			}
+			return
+		}
+	}
 }

@@ -102,8 +102,7 @@ func (p *publisher) add(ih *proto.Infohash, compact []byte, flags mark, when uin
 func (p *publisher) flush() {
 	n, records := p.node, p.batch.records()
 	if records > 0 {
-		n.number++
-		h := header{kind: kindBatch, sender: n.id, number: n.number, clock: n.clock.now()}
+		h := header{kind: kindBatch, sender: n.id, number: n.sent.Add(1), clock: n.clock.now()}
 		p.msg = seal(p.batch.appendTo(appendHeader(p.msg[:0], &h)))
 		if n.send(n.subject("batch"), p.msg) {
 			n.count.batchesSent.Add(1)

@@ -172,3 +172,18 @@ func (v *Visitor) swarm(sh *shard, c *Cursor, keep func(ih *proto.Infohash) bool
 		c.at, c.family, c.key = c.at+1, 0, 0
 	}
 }
+
+// Before reports whether a visit comes to c before it comes to d.
+func (c Cursor) Before(d Cursor) bool {
+	switch {
+	case c.shard != d.shard:
+		return c.shard < d.shard
+	case c.large != d.large:
+		return !c.large
+	case c.at != d.at:
+		return c.at < d.at
+	case c.family != d.family:
+		return c.family < d.family
+	}
+	return c.key < d.key
+}
