@@ -150,7 +150,7 @@ func (n *Node) leave(id uint64) {
 	defer n.mu.Unlock()
 	if m := n.members[id]; m != nil {
 		n.log(Info, "member", "%s has left", m.name)
-		delete(n.members, id)
+		m.gone = true // its numbering is kept: batches of it may still come
 	}
 }
 
