@@ -6,9 +6,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"tracker/proto"
 	"tracker/store"
@@ -20,6 +23,11 @@ type churn struct {
 	rnd      *rand.Rand
 	torrents int
 	peers    int // of each torrent and family that may be there
+}
+
+// newChurn returns a small one.
+func newChurn(seed uint64) *churn {
+	return &churn{rnd: rand.New(rand.NewPCG(seed, 2)), torrents: 1000, peers: 20}
 }
 
 // step makes one announce at a node.
@@ -118,6 +126,98 @@ func TestPartition(t *testing.T) {
 		})
 		how(false)
 		sameContent(t, x, y, z)
+	}
+}
+
+// TestRelay has two nodes on subjects of their own, and what one says on its own is
+// told to the other late, in another order and several times.
+func TestRelay(t *testing.T) {
+	torrents, rate, d := churnSize(t)
+	b := startBrokers(t, 1)
+	r := startRelay(t, b.url(0))
+	x := startNode(t, "x", b.urls(0), func(c *Config) { c.Subject = "left" }).ready()
+	y := startNode(t, "y", b.urls(0), func(c *Config) { c.Subject = "right" }).ready()
+	c := churn{rnd: rand.New(rand.NewPCG(5, 6)), torrents: torrents, peers: 20}
+	c.run(d, rate, x, y)
+	sameContent(t, x, y)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.repeated < 5 || r.late < 5 {
+		t.Errorf("only %d batches were repeated and %d late", r.repeated, r.late)
+	}
+}
+
+// A relay passes messages on between two subjects.
+type relay struct {
+	conn           *nats.Conn
+	mu             sync.Mutex
+	rnd            *rand.Rand
+	held           []*nats.Msg // batches to be passed on later
+	repeated, late int
+}
+
+func startRelay(t testing.TB, at *url.URL) *relay {
+	c, err := nats.Connect(at.String(), nats.NoEcho())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	r := &relay{conn: c, rnd: rand.New(rand.NewPCG(8, 8))}
+	for from, to := range map[string]string{"left": "right", "right": "left"} {
+		if _, err := c.Subscribe(from+".>", func(m *nats.Msg) {
+			r.pass(&nats.Msg{Subject: to + m.Subject[len(from):], Data: m.Data})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// startRelayBetween passes everything on between two brokers until it is ended.
+func startRelayBetween(t testing.TB, a, b *url.URL) (end func()) {
+	var conns [2]*nats.Conn
+	for i, at := range []*url.URL{a, b} {
+		c, err := nats.Connect(at.String(), nats.NoEcho())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns[i] = c
+	}
+	for i, c := range conns {
+		if _, err := c.Subscribe("tracker.>", func(m *nats.Msg) { conns[1-i].Publish(m.Subject, m.Data) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		conns[0].Close()
+		conns[1].Close()
+	}
+}
+
+// pass passes a message on: a third of the batches later, some twice.
+func (r *relay) pass(m *nats.Msg) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !strings.HasSuffix(m.Subject, ".batch") {
+		r.conn.PublishMsg(m)
+		return
+	}
+	if r.rnd.IntN(3) == 0 {
+		r.held = append(r.held, m)
+		return
+	}
+	r.conn.PublishMsg(m)
+	for len(r.held) > 0 && r.rnd.IntN(2) == 0 {
+		r.late++
+		r.conn.PublishMsg(r.held[0])
+		r.held = r.held[1:]
+	}
+	if r.rnd.IntN(4) == 0 {
+		r.repeated++
+		r.conn.PublishMsg(m)
 	}
 }
 

@@ -133,6 +133,19 @@ var usualPace = pace{
 func Start(c Config) (*Node, error) { return start(c, usualPace) }
 
 func start(c Config, p pace) (*Node, error) {
+	n, err := newNode(c, p)
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range []func(){n.connect, n.publish, n.keep, n.compare, n.answer} {
+		n.running.Add(1)
+		go run()
+	}
+	return n, nil
+}
+
+// newNode returns a node that does nothing by itself.
+func newNode(c Config, p pace) (*Node, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
@@ -158,10 +171,6 @@ func start(c Config, p pace) (*Node, error) {
 	n.clock.minute = c.Minute
 	n.clock.read()
 	n.charge(stopsBytes + digestBytes)
-	for _, run := range []func(){n.connect, n.publish, n.keep, n.compare, n.answer} {
-		n.running.Add(1)
-		go run()
-	}
 	return n, nil
 }
 

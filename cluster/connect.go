@@ -89,7 +89,7 @@ func (n *Node) listen(c *nats.Conn) error {
 		{n.to("ask", n.id), n.heardRequest},
 		{n.to("to", n.id), func(h *header, body []byte) bool { return n.heardAnswer(answers, h, body) }},
 	} {
-		s, err := c.Subscribe(l.subject, func(m *nats.Msg) { n.heard(m, l.heard) })
+		s, err := c.Subscribe(l.subject, func(m *nats.Msg) { n.heard(m.Subject, m.Data, l.heard) })
 		if err != nil {
 			return err
 		}
@@ -101,11 +101,11 @@ func (n *Node) listen(c *nats.Conn) error {
 }
 
 // heard takes in a message, and counts it if that cannot be right.
-func (n *Node) heard(m *nats.Msg, fn func(h *header, body []byte) bool) {
-	n.count.bytesReceived.Add(uint64(len(m.Data)))
+func (n *Node) heard(subject string, msg []byte, fn func(h *header, body []byte) bool) {
+	n.count.bytesReceived.Add(uint64(len(msg)))
 	var h header
-	if body, ok := parseHeader(m.Data, &h); !ok || h.sender == n.id || !fn(&h, body) {
-		n.reject("%d bytes in %s", len(m.Data), m.Subject)
+	if body, ok := parseHeader(msg, &h); !ok || h.sender == n.id || !fn(&h, body) {
+		n.reject("%d bytes in %s", len(msg), subject)
 	}
 }
 

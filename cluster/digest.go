@@ -369,7 +369,7 @@ func (n *Node) roomFor(id uint64) (int64, store.Cursor) {
 
 // heardContent applies what was asked for.
 func (n *Node) heardContent(in *inbox, body []byte) bool {
-	in.late, in.repair = false, true
+	in.late, in.repair = true, true
 	if !parseContent(body, n.clock.seconds(), in.torrent, in.add) {
 		return false
 	}

@@ -118,7 +118,7 @@ func (n *Node) heardChunk(in *inbox, h *header, body []byte) bool {
 	if !ok || q.from != h.sender {
 		return true // asked twice, and answered before
 	}
-	in.late, in.repair, in.applied = false, true, 0
+	in.late, in.repair, in.applied = true, true, 0
 	c := chunk{cursor: [store.CursorLen]byte(body), last: h.flags&flagLast != 0}
 	if !parseContent(body[store.CursorLen:], n.clock.seconds(), in.torrent, in.add) {
 		return false
@@ -184,16 +184,7 @@ func (n *Node) answer() {
 		case <-n.stop:
 			return
 		case r := <-n.requests:
-			n.mu.Lock()
-			if m := n.members[r.sender]; m != nil {
-				m.asked--
-			}
-			n.mu.Unlock()
-			if r.kind == kindAsk {
-				a.chunk(&r)
-			} else {
-				a.want(&r)
-			}
+			a.answer(r)
 		}
 	}
 }
@@ -204,6 +195,21 @@ type answerer struct {
 	content content
 	visitor store.Visitor
 	debt    time.Duration
+}
+
+// answer answers one question.
+func (a *answerer) answer(r request) {
+	n := a.node
+	n.mu.Lock()
+	if m := n.members[r.sender]; m != nil {
+		m.asked--
+	}
+	n.mu.Unlock()
+	if r.kind == kindAsk {
+		a.chunk(&r)
+	} else {
+		a.want(&r)
+	}
 }
 
 // send sends the content, and waits as long as its length is worth.

@@ -12,8 +12,8 @@ type inbox struct {
 	changes []store.Change
 	hashes  []uint64
 	whens   []uint32
-	late    bool // others of the sender were here before
-	repair  bool // these come by reconciling or joining, and have no order
+	late    bool // they have no order, or others of the sender were here before
+	repair  bool // they come by reconciling or joining
 	applied uint64
 }
 

@@ -7,6 +7,7 @@ const windowLen = 1024
 // is counted twice, and how many are missing.
 type window struct {
 	newest uint64 // 0: none yet
+	first  uint64 // what came before that one is nobody's loss
 	seen   [windowLen / 64]uint64
 	lost   uint64
 }
@@ -27,10 +28,8 @@ func (w *window) arrive(n uint64) arrival {
 		return repeated // nobody sends that
 	case w.newest == 0, n > w.newest+1<<32: // or the numbers have nothing to do with each other
 		w.seen = [windowLen / 64]uint64{}
-		for i := range w.seen {
-			w.seen[i] = ^uint64(0) // what came before is nobody's loss
-		}
-		w.newest = n
+		w.newest, w.first = n, n
+		w.note(n)
 		return inOrder
 	case n > w.newest:
 		w.lost += n - w.newest - 1
@@ -46,8 +45,9 @@ func (w *window) arrive(n uint64) arrival {
 	case w.newest-n >= windowLen || w.has(n):
 		return repeated
 	}
-	w.note(n)
-	w.lost--
+	if w.note(n); n > w.first {
+		w.lost--
+	}
 	return late
 }
 

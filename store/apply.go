@@ -11,8 +11,9 @@ type Change struct {
 	Seeder    bool
 	Stopped   bool
 	Completed bool // it finished a download, which is counted every time
-	// Late says that others from the same tracker were here before it: then what
-	// is known of the same minute is taken for newer than a stop.
+	// Late says that nothing is known of the order in which it came: then what is
+	// known of the same minute is taken for newer than a stop, and a seeder stays
+	// one, so that all have the same in the end. Otherwise the last one counts.
 	Late   bool
 	Minute Minute  // of this store's clock; one in the future is the present
 	Done   Outcome // what became of it, set by Apply
@@ -29,7 +30,7 @@ const (
 	Turned                    // a leecher became a seeder, or a seeder a leecher
 	Removed                   // the peer is gone
 	Stale                     // something newer is known, or it would have expired
-	Conflicted                // the same minute says another thing, and a seeder stays one
+	Conflicted                // it came late, and the same minute says another thing
 	NotStored                 // limits or memory
 )
 
@@ -128,7 +129,7 @@ func (u *update) judge(stamp byte) Outcome {
 		return Turned
 	case same:
 		return Unchanged
-	case u.c.Seeder:
+	case u.c.Seeder, !u.c.Late:
 		return Turned
 	}
 	return Conflicted

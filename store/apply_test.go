@@ -71,7 +71,7 @@ func (t *modelTorrent) apply(c *Change, compact string, seen Minute) Outcome {
 		return Removed
 	case seen == was.seen && c.Seeder == was.seeder:
 		return Unchanged
-	case seen == was.seen && !c.Seeder:
+	case seen == was.seen && !c.Seeder && c.Late:
 		return Conflicted
 	}
 	t.put(compact, modelPeer{c.Seeder, seen})
