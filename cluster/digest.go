@@ -72,11 +72,15 @@ func newDigests() digests {
 	}
 }
 
-// changed notes that something in a torrent's bucket changed.
-func (n *Node) changed(ih *proto.Infohash, now uint32) {
+// changed notes which buckets changed.
+func (n *Node) changed(entries []entry, now uint32) {
 	n.bucketMu.Lock()
-	n.digests.changed[bucketOf(ih)] = now
-	n.bucketMu.Unlock()
+	defer n.bucketMu.Unlock()
+	for i := range entries {
+		if entries[i].flags&renewal == 0 {
+			n.digests.changed[bucketOf(&entries[i].infohash)] = now
+		}
+	}
 }
 
 // hot reports whether something in a bucket changed just before now.

@@ -77,11 +77,9 @@ func (p *publisher) collect() {
 			}
 		}
 		n.stops.Unlock()
+		n.changed(entries, now)
 		for i := range entries {
 			e := &entries[i]
-			if e.flags&renewal == 0 {
-				n.changed(&e.infohash, now)
-			}
 			p.add(&e.infohash, e.peer.Compact(), e.flags, n.clock.second(now, e.minute))
 		}
 	}

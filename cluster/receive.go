@@ -59,6 +59,7 @@ func (in *inbox) apply() {
 	n.cfg.Store.Apply(in.changes, n.clock.minute())
 	var applied, stale, conflicts, refused uint64
 	now := n.clock.seconds()
+	n.bucketMu.Lock()
 	for i := range in.changes {
 		c := &in.changes[i]
 		switch c.Done {
@@ -72,12 +73,13 @@ func (in *inbox) apply() {
 			refused++
 		}
 		if c.Done.Changed() || c.Completed {
-			n.changed(&c.Infohash, now)
+			n.digests.changed[bucketOf(&c.Infohash)] = now
 			if in.repair {
 				n.count.repaired.Add(1)
 			}
 		}
 	}
+	n.bucketMu.Unlock()
 	in.applied += applied
 	n.count.recordsApplied.Add(applied)
 	n.count.stale.Add(stale)
@@ -92,6 +94,7 @@ func (in *inbox) sift() {
 	n, to := in.node, 0
 	n.stops.Lock()
 	defer n.stops.Unlock()
+	n.stops.touch(in.hashes)
 	for i := range in.changes {
 		c, hash, when := &in.changes[i], in.hashes[i], in.whens[i]
 		ok := true

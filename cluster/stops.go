@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"math/bits"
+	"runtime"
 	"sync"
 )
 
@@ -46,6 +47,15 @@ func (s *stops) find(key uint64) int {
 		}
 	}
 	return -1
+}
+
+// touch has the sets of keys brought into the cache, all at the same time.
+func (s *stops) touch(keys []uint64) {
+	var sum uint64
+	for _, key := range keys {
+		sum += s.keys[s.set(key)]
+	}
+	runtime.KeepAlive(sum)
 }
 
 // stopped notes that a peer stopped at when, and reports whether nothing newer

@@ -1,6 +1,10 @@
 package store
 
-import "tracker/proto"
+import (
+	"runtime"
+
+	"tracker/proto"
+)
 
 // A Change is what another tracker says of a peer: it was heard of, or it
 // stopped, in some minute. The newest wins, so changes may come late, in any
@@ -37,37 +41,97 @@ const (
 // Changed reports whether a torrent's peers are others now.
 func (o Outcome) Changed() bool { return o == Added || o == Turned || o == Removed }
 
-// applyRun is how many changes are carried out under one lock: some ten
-// microseconds' work.
-const applyRun = 64
+// Bounds of what Apply does at once. Changes of some hundred are put in the order
+// of their shards, so that each lock is taken once for several, and what they
+// need of the table and the records is touched before it is needed: the memory
+// is slow, but does many things at a time. A lock is held for some ten
+// microseconds.
+const (
+	applyRun  = 512
+	applyLock = 64
+)
 
-// Apply carries out changes in their order and notes in each what became of it.
-// They are under the same limits as announces. now is what it is for Announce.
+// Apply carries out changes and notes in each what became of it. Those of one
+// torrent are carried out in their order. They are under the same limits as
+// announces. now is what it is for Announce.
 func (s *Store) Apply(changes []Change, now Minute) {
-	var hashes [applyRun]uint64
+	var r applier
 	for len(changes) > 0 {
 		run := changes[:min(len(changes), applyRun)]
-		for i := range run {
-			hashes[i] = s.secret.hash(&run[i].Infohash)
-		}
-		for i := 0; i < len(run); {
-			sh := &s.shards[hashes[i]>>s.shift]
-			sh.Lock()
-			at := sh.advance(now)
-			for end := &s.shards[hashes[i]>>s.shift]; sh == end; {
-				sh.apply(uint32(hashes[i]), &run[i], at)
-				if i++; i == len(run) {
-					break
-				}
-				end = &s.shards[hashes[i]>>s.shift]
-			}
-			if checked {
-				sh.check()
-			}
-			sh.Unlock()
+		s.arrange(&r, run)
+		for order := r.order[:len(run)]; len(order) > 0; {
+			order = order[s.applySome(&r, run, order, now):]
 		}
 		changes = changes[len(run):]
 	}
+}
+
+// An applier has the order of a run of changes.
+type applier struct {
+	hashes [applyRun]uint64
+	order  [applyRun]uint16 // indices, by shard
+}
+
+// arrange puts the changes of a run in the order of their shards.
+func (s *Store) arrange(r *applier, run []Change) {
+	var begin [maxShards + 1]uint16
+	for i := range run {
+		r.hashes[i] = s.secret.hash(&run[i].Infohash)
+		begin[r.hashes[i]>>s.shift+1]++
+	}
+	for i := 1; i < len(s.shards); i++ {
+		begin[i] += begin[i-1]
+	}
+	for i := range run {
+		at := &begin[r.hashes[i]>>s.shift]
+		r.order[*at] = uint16(i)
+		*at++
+	}
+}
+
+// applySome carries out the first changes of order that are of one shard, and
+// returns how many.
+func (s *Store) applySome(r *applier, run []Change, order []uint16, now Minute) (n int) {
+	shard := r.hashes[order[0]] >> s.shift
+	for n < len(order) && n < applyLock && r.hashes[order[n]]>>s.shift == shard {
+		n++
+	}
+	sh := &s.shards[shard]
+	sh.Lock()
+	defer sh.Unlock()
+	now = sh.advance(now)
+	sh.prefetch(r, order[:n])
+	for _, i := range order[:n] {
+		sh.apply(uint32(r.hashes[i]), &run[i], now)
+	}
+	if checked {
+		sh.check()
+	}
+	return n
+}
+
+// prefetch has the slots and records of changes brought into the cache, all at the
+// same time.
+func (sh *shard) prefetch(r *applier, order []uint16) {
+	var refs [applyLock]ref
+	var sum uint64
+	if len(sh.tab.slots) == 0 {
+		return
+	}
+	for _, i := range order {
+		sum += sh.tab.slots[sh.tab.first(uint32(r.hashes[i]))]
+	}
+	for k, i := range order {
+		if pos := sh.tab.next(uint32(r.hashes[i]), sh.tab.first(uint32(r.hashes[i]))); pos >= 0 {
+			refs[k] = slot(sh.tab.slots[pos]).ref()
+		}
+	}
+	for _, at := range refs[:len(order)] {
+		if at != 0 && at.class() != swarmRef {
+			sum += uint64(sh.record(at)[recordN4])
+		}
+	}
+	runtime.KeepAlive(sum)
 }
 
 // apply carries out c for the torrent with this hash.

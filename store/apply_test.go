@@ -2,6 +2,7 @@ package store
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,6 +117,30 @@ func TestApplyModel(t *testing.T) {
 			m.apply(c)
 		}
 		m.end()
+	}
+}
+
+// TestApplyRuns hands over many changes at once, of peers that are in it several
+// times, and compares with one after the other.
+func TestApplyRuns(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(4, 4))
+	many, one := New(Options{Shards: 16}), New(Options{Shards: 4})
+	for range 50 {
+		changes := make([]Change, rnd.IntN(2000))
+		for i := range changes {
+			changes[i] = Change{
+				Infohash: testInfohash(uint32(rnd.IntN(100))), Peer: peer4(80, uint32(rnd.IntN(10))), Minute: 100 + Minute(rnd.IntN(3)),
+				Seeder: rnd.IntN(2) == 0, Stopped: rnd.IntN(3) == 0,
+			}
+		}
+		alone := slices.Clone(changes)
+		many.Apply(changes, 102)
+		for i := range alone {
+			one.Apply(alone[i:i+1], 102)
+			if alone[i].Done != changes[i].Done {
+				t.Fatalf("change %d, %+v: outcome %d, alone %d", i, changes[i], changes[i].Done, alone[i].Done)
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"runtime"
 
 	"tracker/proto"
 )
@@ -79,6 +80,7 @@ func (p *Part) Peer(family, i int) (compact []byte, seeder bool, age Minute) {
 // A Visitor has the memory of a visit. It belongs to one goroutine.
 type Visitor struct {
 	parts        []Part
+	refs         []ref
 	wire, stamps []byte
 	found        list
 }
@@ -109,28 +111,41 @@ func (s *Store) Visit(c *Cursor, now Minute, v *Visitor, keep func(ih *proto.Inf
 	return int(c.shard) < len(s.shards)
 }
 
-// records copies some small torrents of sh from c on.
+// records copies some small torrents of sh from c on. All are touched before the
+// first is copied: see Apply.
 func (v *Visitor) records(sh *shard, c *Cursor, keep func(ih *proto.Infohash) bool) {
+	v.refs = v.refs[:0]
 	next, more := sh.walkFrom(c.at, func(at ref) {
-		if at.class() == swarmRef {
-			return
+		if at.class() != swarmRef {
+			v.refs = append(v.refs, at)
 		}
-		r := sh.record(at)
-		if keep != nil && !keep(r.infohash()) {
-			return
-		}
-		p := Part{Infohash: *r.infohash(), Downloaded: r.downloaded(), now: sh.now}
-		if r.tailed() {
-			p.Idle = r.idle(sh.now)
-		}
-		for i, l := range [...]list{r.list4(), r.list6()} {
-			p.lists[i] = v.copy(&l)
-		}
-		v.parts = append(v.parts, p)
 	})
+	var sum uint64
+	for _, at := range v.refs {
+		sum += uint64(sh.record(at)[recordN4])
+	}
+	runtime.KeepAlive(sum)
+	for _, at := range v.refs {
+		v.record(sh, sh.record(at), keep)
+	}
 	if c.at = next; !more {
 		c.large, c.at, c.family, c.key = true, 0, 0, 0
 	}
+}
+
+// record copies one.
+func (v *Visitor) record(sh *shard, r record, keep func(ih *proto.Infohash) bool) {
+	if keep != nil && !keep(r.infohash()) {
+		return
+	}
+	p := Part{Infohash: *r.infohash(), Downloaded: r.downloaded(), now: sh.now}
+	if r.tailed() {
+		p.Idle = r.idle(sh.now)
+	}
+	for i, l := range [...]list{r.list4(), r.list6()} {
+		p.lists[i] = v.copy(&l)
+	}
+	v.parts = append(v.parts, p)
 }
 
 // copy copies l into v's memory. What was copied before keeps its own, if v's
