@@ -1,4 +1,72 @@
-// Package cluster shares announces between trackers.
+// Package cluster shares announces between trackers, so that several have one
+// swarm: clients may ask any of them, and one that dies takes nothing along.
+//
+// Every [Node] has everything in its own store and answers from that; no request
+// ever waits for the network. What changes is told to the others through NATS
+// servers, the brokers, which may be several, clustered, authenticated and
+// encrypted. Without a configuration nothing of this runs, and the router's binary
+// does not contain it.
+//
+// # Messages
+//
+//	PREFIX.v1.batch      all       what is new: batch.go
+//	PREFIX.v1.hello      all       who is there, whose secret, what time: members.go
+//	PREFIX.v1.digest     all       sums of what there is: digest.go
+//	PREFIX.v1.ask.ID     one node  questions: join.go, digest.go
+//	PREFIX.v1.to.ID      one node  answers: content.go
+//
+// An ID is random for each start. All have one frame with a version and a
+// checksum, see message.go. Lengths and values are checked before anything is
+// done; what cannot be right is counted and dropped.
+//
+// # What is told
+//
+//	reactor ─ store.Announce ─► Recorder ─► publisher ─► broker ─► inbox ─ store.Apply
+//	                            buffer      a batch a second       or more
+//
+// A new peer, a change of state, a stop of a known peer, a download; and a renewal
+// if a boundary lies between it and the one before. Boundaries are a third of the
+// expiry apart and at a minute that depends on the peer, so that nothing has to be
+// remembered to tell a peer at most that often, and everybody knows when. The
+// recorder's buffer is fixed: when it is full, or there is no broker, records are
+// counted and dropped, and the tracker serves on.
+//
+// What comes is applied with store.Apply, under the limits that announces are
+// under, and not told again.
+//
+// # What wins
+//
+// The newest. Records tell seconds, stores know minutes. In one minute the last
+// one counts if it comes in order, and a seeder if nobody knows the order. A stop is
+// remembered, see stops.go, and undoes what is older; who knows of one tells it
+// again to whoever still has the peer. Of downloads the larger count wins. Batches
+// are numbered, so that none counts twice: see window.go.
+//
+// What is lost or comes in the wrong order is found by digests, every 30 seconds:
+// see digest.go. Until then nodes may differ, and clients get some peers fewer or
+// some that are gone.
+//
+// # Joining
+//
+// A node that starts takes over everything from the one that is complete for
+// longest, while batches come in already: see join.go. One that was away, or that
+// nobody heard of, does the same with a member that is back.
+//
+// # Trust
+//
+// Who may speak at the brokers is a tracker, and may say what it likes about peers.
+// It cannot make a node take more memory than its ceiling: the store's limits
+// hold, members, questions and queues are bounded, and everything fixed is counted
+// into the store's bytes. Nor can it make one send without end: answers are told
+// at a bounded rate and, for digests, a bounded amount a round.
+//
+// # What it is not
+//
+// Lists of torrents are not shared. A node applies only torrents that it serves
+// itself; if lists, limits or memory differ, digests go on differing, and what
+// they cost is bounded as well. All nodes have to forget peers after the same time.
+//
+// How far this goes, and what breaks first, is told in SCALE.md.
 package cluster
 
 import (

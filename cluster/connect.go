@@ -11,10 +11,14 @@ import (
 // Bounds of what may wait in the broker's client, which is ours while the broker
 // or the store is slow.
 const (
-	writeLimit      = 2 * time.Second // then the broker is given up
-	reconnectPause  = 250 * time.Millisecond
+	writeLimit     = 2 * time.Second // then the broker is given up
+	reconnectPause = 250 * time.Millisecond
+
 	pendingMessages = 4096
-	pendingBytes    = 16 << 20
+	pendingBatches  = 4 << 20 // 64 of the longest
+	pendingAnswers  = 4 << 20 // those of all parts of a join, and what was wanted of some
+	pendingDigests  = 2 << 20
+	pendingTalk     = 512 << 10 // hellos and questions
 )
 
 // dialer is what the client of the broker connects with.
@@ -81,19 +85,20 @@ func (n *Node) listen(c *nats.Conn) error {
 	batches, answers := newInbox(n), newInbox(n)
 	for _, l := range []struct {
 		subject string
+		pending int // bytes that may wait
 		heard   func(h *header, body []byte) bool
 	}{
-		{n.subject("batch"), func(h *header, body []byte) bool { return n.heardBatch(batches, h, body) }},
-		{n.subject("hello"), n.heardHello},
-		{n.subject("digest"), n.heardDigest},
-		{n.to("ask", n.id), n.heardRequest},
-		{n.to("to", n.id), func(h *header, body []byte) bool { return n.heardAnswer(answers, h, body) }},
+		{n.subject("batch"), pendingBatches, func(h *header, body []byte) bool { return n.heardBatch(batches, h, body) }},
+		{n.subject("hello"), pendingTalk, n.heardHello},
+		{n.subject("digest"), pendingDigests, n.heardDigest},
+		{n.to("ask", n.id), pendingTalk, n.heardRequest},
+		{n.to("to", n.id), pendingAnswers, func(h *header, body []byte) bool { return n.heardAnswer(answers, h, body) }},
 	} {
 		s, err := c.Subscribe(l.subject, func(m *nats.Msg) { n.heard(m.Subject, m.Data, l.heard) })
 		if err != nil {
 			return err
 		}
-		if err := s.SetPendingLimits(pendingMessages, pendingBytes); err != nil {
+		if err := s.SetPendingLimits(pendingMessages, l.pending); err != nil {
 			return err
 		}
 	}

@@ -101,7 +101,9 @@ func (in *inbox) sift() {
 		if c.Stopped {
 			ok = n.stops.stopped(hash, when)
 		} else if stopped := n.stops.heard(hash, when); stopped != 0 {
-			ok = false
+			if ok = c.Completed; ok {
+				c.Gone = true // its download counts all the same
+			}
 			if in.repair {
 				n.tellAgain(&c.Infohash, &c.Peer, stopped)
 			}

@@ -15,6 +15,7 @@ type Change struct {
 	Seeder    bool
 	Stopped   bool
 	Completed bool // it finished a download, which is counted every time
+	Gone      bool // something newer is known elsewhere: only the download counts
 	// Late says that nothing is known of the order in which it came: then what is
 	// known of the same minute is taken for newer than a stop, and a seeder stays
 	// one, so that all have the same in the end. Otherwise the last one counts.
@@ -147,7 +148,7 @@ func (sh *shard) apply(hash uint32, c *Change, now Minute) {
 	}
 	at, pos := sh.find(hash, &c.Infohash)
 	if at == 0 {
-		if c.Stopped {
+		if c.Stopped || c.Gone && !c.Completed {
 			c.Done = Unchanged
 			return
 		}
@@ -156,6 +157,12 @@ func (sh *shard) apply(hash uint32, c *Change, now Minute) {
 			c.Done = NotStored
 			return
 		}
+	}
+	if c.Gone {
+		if c.Done = Stale; c.Completed {
+			sh.credit(at, pos, sh.counts(at, crowd{}).Downloaded+1, age, now)
+		}
+		return
 	}
 	u := update{sh: sh, c: c, wire: wire, age: age, now: now, stamp: makeStamp(now-age, c.Seeder)}
 	if at.class() == swarmRef {

@@ -38,7 +38,7 @@ func (m *model) apply(c *Change, now Minute) Outcome {
 	}
 	t, compact := m.torrents[c.Infohash], string(c.Peer.Compact())
 	if t == nil {
-		if c.Stopped {
+		if c.Stopped || c.Gone && !c.Completed {
 			return Unchanged
 		}
 		t = &modelTorrent{peers: map[string]modelPeer{}, n: map[int][2]int{}, hidden: map[int][2]int{}}
@@ -47,7 +47,10 @@ func (m *model) apply(c *Change, now Minute) Outcome {
 	if int32(seen-t.used) > 0 {
 		t.used = seen
 	}
-	done := t.apply(c, compact, seen)
+	done := Stale
+	if !c.Gone {
+		done = t.apply(c, compact, seen)
+	}
 	if c.Completed {
 		t.downloaded++
 	}
@@ -108,6 +111,7 @@ func TestApplyModel(t *testing.T) {
 				c.Stopped = true
 			case 2:
 				c.Completed, c.Seeder = true, true
+				c.Gone = rnd.IntN(3) == 0
 			case 3:
 				c.Minute = m.now - Minute(rnd.IntN(60)) + 2
 			}
