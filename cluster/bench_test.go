@@ -74,7 +74,7 @@ func TestWireBytes(t *testing.T) {
 // TestJoinMillion measures how long a node takes to have a million peers.
 func TestJoinMillion(t *testing.T) {
 	peers := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raced {
 		peers = 100_000
 	}
 	b := startBrokers(t, 3)

@@ -64,7 +64,7 @@ func (c *churn) run(d time.Duration, rate int, nodes ...*tester) {
 
 // churnSize is how much there is of it.
 func churnSize(t *testing.T) (torrents, rate int, d time.Duration) {
-	if testing.Short() {
+	if testing.Short() || raced {
 		return 2000, 2000, time.Second
 	}
 	return 10_000, 10_000, 4 * time.Second

@@ -23,6 +23,13 @@ type clock struct {
 // delayed by that much anyway.
 const maxDrift = 2000
 
+// possibleClock reports whether a member's clock can be right. A machine that
+// believes it is 1970 takes over another's clock before it is heard.
+func possibleClock(ms int64) bool {
+	const year = 365 * 24 * 3600 * 1000
+	return ms > 50*year && ms < 130*year
+}
+
 // wall returns this machine's clock, in milliseconds.
 func wall() int64 { return time.Now().UnixMilli() }
 

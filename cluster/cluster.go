@@ -83,6 +83,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"tracker/proto"
 	"tracker/stats"
@@ -151,23 +152,27 @@ type Node struct {
 	joining   atomic.Bool
 	requests  chan request
 
-	mu         sync.Mutex // of what follows; never held while anything waits
-	recorders  []*Recorder
-	retold     []retold
-	members    map[uint64]*member
-	greet      bool   // somebody is new: say hello soon
-	returned   uint64 // who was gone and is back, and has what we have not
-	upSince    time.Time
-	rejectedAt time.Time
-	completed  time.Time
-	keys       keyring
-	questions  map[uint64]question
-	asked      uint64
-	digests    digests
+	mu                        sync.Mutex // of what follows; never held while anything waits
+	recorders                 []*Recorder
+	retold                    []retold
+	members                   map[uint64]*member
+	greet                     bool   // somebody is new: say hello soon
+	returned                  uint64 // who was gone and is back, and has what we have not
+	upSince                   time.Time
+	rejectedAt, unreachableAt time.Time
+	completed                 time.Time
+	keys                      keyring
+	questions                 map[uint64]question
+	asked                     uint64
+	digests                   digests
 
 	bucketMu sync.Mutex // of digests.changed; taken under mu
 
+	hearing sync.RWMutex // held for reading while a message is taken in
+	deaf    bool         // none is any more
+
 	wakeup  chan struct{}
+	closed  chan struct{} // the client of the broker is done
 	stop    chan struct{}
 	running sync.WaitGroup
 	charged int64
@@ -229,6 +234,7 @@ func newNode(c Config, p pace) (*Node, error) {
 		stops:  newStops(binary.LittleEndian.Uint64(seed[8:])),
 		wakeup: make(chan struct{}, 1),
 		stop:   make(chan struct{}),
+		closed: make(chan struct{}),
 
 		requests:  make(chan request, maxRequests),
 		members:   map[uint64]*member{},
@@ -259,6 +265,14 @@ func (c *Config) complete() error {
 	if c.Batch == 0 {
 		c.Batch = defaultBatch
 	}
+	if c.Credentials != nil {
+		if _, err := nkeys.ParseDecoratedUserNKey(c.Credentials); err != nil {
+			return fmt.Errorf("credentials: %w", err)
+		}
+		if _, err := nkeys.ParseDecoratedJWT(c.Credentials); err != nil {
+			return fmt.Errorf("credentials: %w", err)
+		}
+	}
 	if c.Logf == nil {
 		c.Logf = func(int, string, string, ...any) {}
 	}
@@ -287,7 +301,8 @@ func (n *Node) Recorder() *Recorder {
 	return r
 }
 
-// Stop sends what is left, says goodbye and waits for everything to end.
+// Stop sends what is left, says goodbye and waits for everything to end. Then the
+// store is not touched any more.
 func (n *Node) Stop() {
 	close(n.stop)
 	n.running.Wait()
@@ -296,7 +311,14 @@ func (n *Node) Stop() {
 			c.FlushTimeout(goodbye) // or the others find out
 		}
 		c.Close()
+		select {
+		case <-n.closed:
+		case <-time.After(goodbye):
+		}
 	}
+	n.hearing.Lock() // until what was under way is done
+	n.deaf = true
+	n.hearing.Unlock()
 	n.cfg.Store.Charge(-n.charged)
 }
 

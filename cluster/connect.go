@@ -40,6 +40,8 @@ func (n *Node) options() []nats.Option {
 		nats.FlusherTimeout(writeLimit), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(n.up),
 		nats.ReconnectHandler(n.up),
+		nats.IgnoreAuthErrorAbort(), nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { n.unreachable(err) }),
+		nats.ClosedHandler(func(*nats.Conn) { close(n.closed) }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.trouble(err) }),
 	}
@@ -107,6 +109,11 @@ func (n *Node) listen(c *nats.Conn) error {
 
 // heard takes in a message, and counts it if that cannot be right.
 func (n *Node) heard(subject string, msg []byte, fn func(h *header, body []byte) bool) {
+	n.hearing.RLock()
+	defer n.hearing.RUnlock()
+	if n.deaf {
+		return
+	}
 	n.count.bytesReceived.Add(uint64(len(msg)))
 	var h header
 	if body, ok := parseHeader(msg, &h); !ok || h.sender == n.id || !fn(&h, body) {
@@ -175,8 +182,18 @@ func (n *Node) up(c *nats.Conn) {
 
 // down notes that there is none.
 func (n *Node) down(err error) {
-	if n.connected.Swap(false) {
+	if n.connected.Swap(false) && err != nil {
 		n.log(Warning, "cluster", "no connection to a broker: %v", err)
+	}
+}
+
+// unreachable tells now and then why there is no broker.
+func (n *Node) unreachable(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if time.Since(n.unreachableAt) > time.Minute {
+		n.unreachableAt = time.Now()
+		n.log(Warning, "cluster", "no broker can be reached: %v", err)
 	}
 }
 

@@ -149,7 +149,7 @@ type request struct {
 
 // heardRequest puts a question where it waits, unless too many do.
 func (n *Node) heardRequest(h *header, body []byte) bool {
-	if h.kind == kindAsk && len(body) != askLen || h.kind == kindWant && !possibleWant(body) {
+	if !(h.kind == kindAsk && len(body) == askLen || h.kind == kindWant && possibleWant(body)) {
 		return false
 	}
 	n.mu.Lock()

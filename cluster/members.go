@@ -116,7 +116,7 @@ func (n *Node) heardHello(h *header, body []byte) bool {
 	}
 	name := string(body[helloLen:])
 	expire := binary.LittleEndian.Uint16(body[12:])
-	if name == "" || len(name) > maxName || !printable(name) || binary.LittleEndian.Uint16(body[14:]) != 0 || expire == 0 {
+	if !possibleClock(h.clock) || name == "" || len(name) > maxName || !printable(name) || binary.LittleEndian.Uint16(body[14:]) != 0 || expire == 0 {
 		return false
 	}
 	n.mu.Lock()

@@ -36,7 +36,8 @@ func (k *keyring) append(b []byte) []byte {
 // hear takes over the secret of m's hello if it is higher than ours.
 func (k *keyring) hear(n *Node, m *member, b []byte) {
 	generation, maker := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-	if k.keys == nil || generation < k.generation || generation == k.generation && maker <= k.maker || generation > k.generation+maxAhead && k.generation > 0 {
+	higher := generation > k.generation || generation == k.generation && maker > k.maker
+	if k.keys == nil || !higher || generation > max(k.generation, maxFirst)+maxAhead {
 		return
 	}
 	age := time.Duration(binary.LittleEndian.Uint32(b[40:])) * time.Second
@@ -45,9 +46,12 @@ func (k *keyring) hear(n *Node, m *member, b []byte) {
 	n.log(Info, "secret", "connection ids are made as %s makes them", m.name)
 }
 
-// maxAhead is how many generations a secret may be ahead of ours: nobody can use
-// them up.
-const maxAhead = 1 << 20
+// A secret may be so many generations ahead of ours, or of maxFirst, which is a
+// thousand years away: nobody can use them up.
+const (
+	maxAhead = 1 << 20
+	maxFirst = 1 << 20
+)
 
 // begin makes ours the first, if there is none.
 func (k *keyring) begin(id uint64) {
