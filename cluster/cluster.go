@@ -130,8 +130,9 @@ const (
 	defaultBatch = time.Second
 )
 
-// goodbye is how long Stop waits for the last batch to leave.
-const goodbye = 500 * time.Millisecond
+// goodbye is how long Stop waits for the last batch to leave, and for the client of
+// the broker to be done.
+const goodbye = 150 * time.Millisecond
 
 // A Node is one tracker of a cluster.
 type Node struct {
@@ -150,6 +151,7 @@ type Node struct {
 	sent      atomic.Uint64 // number of the last batch
 	takenOver atomic.Uint64 // peers, in the join under way
 	joining   atomic.Bool
+	salt      atomic.Uint64 // of buckets
 	requests  chan request
 
 	mu                        sync.Mutex // of what follows; never held while anything waits
@@ -210,10 +212,14 @@ func start(c Config, p pace) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, run := range []func(){n.connect, n.publish, n.keep, n.compare, n.answer} {
+	for _, run := range []func(){n.publish, n.keep, n.compare, n.answer} {
 		n.running.Add(1)
-		go run()
+		go func() {
+			defer n.running.Done()
+			run()
+		}()
 	}
+	go n.connect()
 	return n, nil
 }
 

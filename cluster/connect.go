@@ -34,7 +34,7 @@ func (d dialer) SkipTLSHandshake() bool { return false }
 // anything for later, and without hearing oneself.
 func (n *Node) options() []nats.Option {
 	opts := []nats.Option{
-		nats.Name(n.cfg.Name), nats.NoEcho(), nats.IgnoreDiscoveredServers(),
+		nats.Name(n.cfg.Name), nats.NoEcho(), nats.IgnoreDiscoveredServers(), nats.DontRandomize(),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(reconnectPause), nats.ReconnectJitter(reconnectPause, reconnectPause),
 		nats.FlusherTimeout(writeLimit), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
@@ -57,9 +57,8 @@ func (n *Node) options() []nats.Option {
 	return opts
 }
 
-// connect finds a broker, which may take for ever, and listens.
+// connect finds a broker, which may take for ever, and listens. Nobody waits for it.
 func (n *Node) connect() {
-	defer n.running.Done()
 	urls := ""
 	for i, u := range n.cfg.URLs {
 		if i > 0 {
@@ -78,6 +77,11 @@ func (n *Node) connect() {
 	}
 	if c.IsConnected() {
 		n.up(c)
+	}
+	n.hearing.RLock()
+	defer n.hearing.RUnlock()
+	if n.deaf {
+		c.Close() // Stop did not wait for the broker
 	}
 }
 

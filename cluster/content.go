@@ -66,7 +66,7 @@ func (w *content) add(p *store.Part) {
 	n := w.node
 	n4, n6 := p.Len()
 	downloaded := p.Downloaded
-	if downloaded > 0 && n.hot(bucketOf(&p.Infohash), w.base-ahead) {
+	if downloaded > 0 && n.hot(&p.Infohash, w.base-ahead) {
 		downloaded = 0
 	}
 	if n4+n6 == 0 && downloaded == 0 {

@@ -9,9 +9,10 @@ import (
 	"tracker/store"
 )
 
-// Digests show what members have not in common, without telling it. There is a
-// bucket for the first two bytes of infohashes, and in each the sum of a hash of
-// every peer, its torrent and its state, and of every torrent with its downloads.
+// Digests show what members have not in common, without telling it. A salted hash
+// divides torrents into buckets, and of each there is the sum of a hash of every
+// peer, its torrent and its state, and of every torrent with its downloads. The
+// number of the messages says which salt.
 //
 // Not all peers are in it, but those that all must know: with b the last boundary
 // not after the minute a peer was last heard of, those with
@@ -55,6 +56,7 @@ const (
 // bucket. The node's mutex guards it, but for the sums being made.
 type digests struct {
 	round   uint64 // 0: none is to be compared
+	salt    salt
 	sums    []uint64
 	hot     []bool   // something changed about the moment of the round
 	changed []uint32 // when something changed last, in seconds
@@ -74,17 +76,19 @@ func newDigests() digests {
 
 // changed notes which buckets changed.
 func (n *Node) changed(entries []entry, now uint32) {
+	salt := n.bucketSalt()
 	n.bucketMu.Lock()
 	defer n.bucketMu.Unlock()
 	for i := range entries {
 		if entries[i].flags&renewal == 0 {
-			n.digests.changed[bucketOf(&entries[i].infohash)] = now
+			n.digests.changed[salt.bucketOf(&entries[i].infohash)] = now
 		}
 	}
 }
 
-// hot reports whether something in a bucket changed just before now.
-func (n *Node) hot(bucket int, now uint32) bool {
+// hot reports whether something in a torrent's bucket changed just before now.
+func (n *Node) hot(ih *proto.Infohash, now uint32) bool {
+	bucket := n.bucketSalt().bucketOf(ih)
 	n.bucketMu.Lock()
 	defer n.bucketMu.Unlock()
 	return int32(now-n.digests.changed[bucket]) <= hotSeconds
@@ -103,12 +107,14 @@ func mixDigest(hash, salt uint64) uint64 {
 const (
 	saltLeecher  = 1
 	saltSeeder   = 2
+	saltID       = 3
 	saltDownload = 1 << 40
 )
 
 // summer makes the sums of a round.
 type summer struct {
 	sums    []uint64
+	salt    salt
 	minute  uint32 // of the round
 	period  uint32
 	expire  uint32
@@ -145,7 +151,7 @@ func (s *summer) add(p *store.Part) {
 	if p.Downloaded > 0 && (known || n4+n6 == 0 && p.Idle <= maxQuiet) {
 		sum += mixDigest(peerHash(&p.Infohash, nil), saltDownload|uint64(p.Downloaded))
 	}
-	s.sums[bucketOf(&p.Infohash)] += sum
+	s.sums[s.salt.bucketOf(&p.Infohash)] += sum
 }
 
 // sumShare: sums take at most so small a share of the time. A node that has more
@@ -154,7 +160,6 @@ const sumShare = 8
 
 // compare makes and tells digests until the node stops.
 func (n *Node) compare() {
-	defer n.running.Done()
 	every := n.pace.digest.Milliseconds()
 	var visitor store.Visitor
 	sums := make([]uint64, maxBuckets)
@@ -172,19 +177,29 @@ func (n *Node) compare() {
 			continue
 		}
 		begin := time.Now()
-		n.sum(uint64(round), sums, &visitor)
+		salt := n.sum(uint64(round), sums, &visitor)
 		for step = 1; time.Since(begin) > n.pace.digest*time.Duration(step)/sumShare; {
 			step *= 2
 		}
 		if !n.sleep(n.pace.settle) {
 			return
 		}
-		sums = n.ready(uint64(round), sums)
+		sums = n.ready(uint64(round), salt, sums)
 		// The others are ready soon, but not all tell theirs at once.
 		if !n.sleep(n.pace.settle/4 + time.Duration(n.id>>8%1024)*n.pace.settle/1024) {
 			return
 		}
 		n.tellDigest(uint64(round))
+	}
+}
+
+// stopping reports whether the node stops.
+func (n *Node) stopping() bool {
+	select {
+	case <-n.stop:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -198,22 +213,23 @@ func (n *Node) sleep(d time.Duration) bool {
 	}
 }
 
-// sum fills sums with those of a round.
-func (n *Node) sum(round uint64, sums []uint64, v *store.Visitor) {
+// sum fills sums with those of a round, and returns the salt of their buckets.
+func (n *Node) sum(round uint64, sums []uint64, v *store.Visitor) salt {
 	clear(sums)
 	s := summer{
-		sums: sums, minute: uint32(int64(round) * n.pace.digest.Milliseconds() / 60_000),
+		sums: sums, salt: n.bucketSalt(), minute: uint32(int64(round) * n.pace.digest.Milliseconds() / 60_000),
 		period: n.period, expire: uint32(n.cfg.Store.Expire()), clock: &n.clock,
 	}
 	var c store.Cursor
-	for more := true; more; {
+	for more := true; more && !n.stopping(); {
 		s.present = n.clock.minute()
 		more = n.cfg.Store.Visit(&c, s.present, v, nil, s.add)
 	}
+	return s.salt
 }
 
 // ready lets the sums of a round be compared, and returns memory for the next.
-func (n *Node) ready(round uint64, sums []uint64) []uint64 {
+func (n *Node) ready(round uint64, s salt, sums []uint64) []uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	d := &n.digests
@@ -224,7 +240,7 @@ func (n *Node) ready(round uint64, sums []uint64) []uint64 {
 	}
 	n.bucketMu.Unlock()
 	clear(d.asked)
-	d.round = round
+	d.round, d.salt = round, s
 	d.sums, sums = sums, d.sums
 	return sums
 }
@@ -242,6 +258,7 @@ func (n *Node) tellDigest(round uint64) {
 	b := appendHeader(make([]byte, 0, frameLen+digestHead+4<<k), &h)
 	b = append(binary.LittleEndian.AppendUint64(b, round), byte(k), 0, 0, 0)
 	n.mu.Lock()
+	binary.LittleEndian.PutUint64(b[16:], n.digests.salt.id())
 	per := maxBuckets >> k
 	for i := 0; i < maxBuckets; i += per {
 		sum, _ := n.digests.fold(i, per)
@@ -279,7 +296,7 @@ func (n *Node) heardDigest(h *header, body []byte) bool {
 		return false
 	}
 	d := &n.digests
-	if d.round != round { // one of us is late: there will be another round
+	if d.round != round || d.salt.id() != h.number { // one of us is late: there will be another round
 		n.mu.Unlock()
 		return true
 	}
@@ -306,7 +323,7 @@ func (n *Node) heardDigest(h *header, body []byte) bool {
 	}
 	n.mu.Unlock()
 	if ask {
-		q := header{kind: kindWant, sender: n.id, clock: n.clock.now()}
+		q := header{kind: kindWant, sender: n.id, number: h.number, clock: n.clock.now()}
 		b := appendHeader(nil, &q)
 		b = append(binary.LittleEndian.AppendUint64(b, round), byte(k), 0, 0, 0)
 		n.send(n.to("ask", h.sender), seal(append(b, want...)))
@@ -328,15 +345,18 @@ func possibleWant(body []byte) bool {
 func (a *answerer) want(r *request) {
 	n := a.node
 	k := int(r.body[8])
-	wanted := r.body[digestHead:]
+	wanted, salt := r.body[digestHead:], n.bucketSalt()
+	if r.number != salt.id() {
+		return // there is another since: it will ask again
+	}
 	room, from := n.roomFor(r.sender)
 	keep := func(ih *proto.Infohash) bool {
-		i := bucketOf(ih) >> (maxBits - k)
+		i := salt.bucketOf(ih) >> (maxBits - k)
 		return wanted[i/8]>>(i%8)&1 != 0
 	}
 	c, round := from, 0 // how often the end was met
 	a.beginContent()
-	for room > 0 && round < 2 {
+	for room > 0 && round < 2 && !n.stopping() {
 		more := n.cfg.Store.Visit(&c, n.clock.minute(), &a.visitor, keep, a.content.add)
 		if !more {
 			c, round = store.Cursor{}, round+1

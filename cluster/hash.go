@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -29,5 +30,26 @@ func boundary(hash uint64, m, period uint32) uint32 {
 	return m - (m-phase)%period
 }
 
-// bucketOf returns the bucket of a torrent, one of maxBuckets.
-func bucketOf(ih *proto.Infohash) int { return int(binary.BigEndian.Uint16(ih[:])) }
+// A salt makes it impossible to choose torrents that meet in one bucket. It comes
+// of the secret that the members share.
+type salt uint64
+
+func makeSalt(secret *[16]byte) salt { return salt(xxhash.Sum64(secret[:])) }
+
+// id is what members compare to know whether they have the same.
+func (s salt) id() uint64 { return mixDigest(uint64(s), saltID) }
+
+// bucketOf returns the bucket of a torrent, one of maxBuckets. The salt is mixed in
+// before xxHash sees the bytes, because differences that cancel out in xxHash are
+// known for every seed.
+func (s salt) bucketOf(ih *proto.Infohash) int {
+	var b [24]byte
+	binary.LittleEndian.PutUint64(b[:], binary.LittleEndian.Uint64(ih[:])^uint64(s))
+	binary.LittleEndian.PutUint64(b[8:], binary.LittleEndian.Uint64(ih[8:])^bits.RotateLeft64(uint64(s), 23))
+	binary.LittleEndian.PutUint32(b[16:], binary.LittleEndian.Uint32(ih[16:])^uint32(s>>17))
+	binary.LittleEndian.PutUint32(b[20:], uint32(s))
+	return int(xxhash.Sum64(b[:]) >> (64 - maxBits))
+}
+
+// bucketSalt returns the salt of the present.
+func (n *Node) bucketSalt() salt { return salt(n.salt.Load()) }

@@ -177,7 +177,6 @@ const answerRate = 32 << 20
 
 // answer answers questions until the node stops.
 func (n *Node) answer() {
-	defer n.running.Done()
 	a := answerer{node: n, content: content{node: n}}
 	for {
 		select {

@@ -7,7 +7,6 @@ import (
 // keep looks after the members, the clock and the secret, and joins, until the
 // node stops.
 func (n *Node) keep() {
-	defer n.running.Done()
 	ticker := time.NewTicker(n.pace.hello / 4)
 	defer ticker.Stop()
 	last := time.Time{}
@@ -26,7 +25,7 @@ func (n *Node) keep() {
 		greet := n.greet
 		n.greet = false
 		if n.complete.Load() && n.first() == nil {
-			if n.keys.begin(n.id); n.keys.rotate(n.id) {
+			if n.keys.begin(n); n.keys.rotate(n) {
 				n.log(Info, "secret", "connection ids are made with a new secret")
 			}
 		}
@@ -115,7 +114,7 @@ func (n *Node) becomeComplete() {
 	n.completed = time.Now()
 	n.complete.Store(true)
 	if n.first() == nil {
-		n.keys.begin(n.id)
+		n.keys.begin(n)
 	}
 	n.greet = true
 	n.mu.Unlock()

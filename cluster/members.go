@@ -26,8 +26,10 @@ type member struct {
 	complete    bool
 	completeFor time.Duration
 	gone        bool
-	failed      bool // to tell all it has, since its last hello
-	drifts      int  // times in a row that its clock was another
+	failed      bool  // to tell all it has, since its last hello
+	drifts      int   // hellos in a row that told another time
+	drift       int64 // which, at the least delay
+	driftedAt   time.Time
 	served      uint32
 	room        int64        // bytes it may still be told in that round
 	place       store.Cursor // from where on it is told then
@@ -168,19 +170,31 @@ func (n *Node) dropGone() {
 	}
 }
 
+// driftHellos is how many hellos in a row have to tell another time than ours
+// before it is believed.
+const driftHellos = 4
+
 // follow moves the clock to that of the first of all members, if that is another.
-// n.mu is locked.
+// Of several hellos the one counts that was under way for the shortest time, and
+// those that come all at once, as after a pause of the network, count as one. n.mu
+// is locked.
 func (n *Node) follow(m *member, clock int64) {
 	off := clock - n.clock.now()
 	if m != n.first() || off <= maxDrift && off >= -maxDrift {
 		m.drifts = 0
 		return
 	}
-	if m.drifts++; m.drifts < 3 && n.complete.Load() {
+	if m.drifts == 0 || off > m.drift {
+		m.drift = off
+	}
+	if m.drifts == 0 || time.Since(m.driftedAt) >= n.pace.hello/2 {
+		m.drifts, m.driftedAt = m.drifts+1, time.Now()
+	}
+	if m.drifts < driftHellos && n.complete.Load() {
 		return
 	}
-	n.log(Warning, "clock", "the clock of %s is %v from ours: taken over for what is shared", m.name, time.Duration(off)*time.Millisecond)
-	n.clock.adjust(off)
+	n.log(Warning, "clock", "the clock of %s is %v from ours: taken over for what is shared", m.name, time.Duration(m.drift)*time.Millisecond)
+	n.clock.adjust(m.drift)
 	m.drifts = 0
 }
 

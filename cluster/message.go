@@ -14,7 +14,7 @@ import (
 //	 6  flags             1   of the kind
 //	 7  zero              1
 //	 8  id of the sender  8   a random one for each start
-//	16  number            8   of a batch; of the question that is answered
+//	16  number            8   of a batch; of the question that is answered; of the salt
 //	24  clock             8   of the sender, milliseconds since 1970
 //	32  body
 //	    checksum          8   xxHash64 of all that comes before it

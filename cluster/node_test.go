@@ -259,3 +259,49 @@ func difference(aName, bName string, a, b map[string]uint32) string {
 	}
 	return fmt.Sprintf("%d differences: %s", len(text), strings.Join(text[:min(3, len(text))], "; "))
 }
+
+// TestRepair has a node lack more than is told in one round, in many torrents and
+// in one.
+func TestRepair(t *testing.T) {
+	small, large := 120_000, 300_000
+	if testing.Short() || raced {
+		small, large = 10_000, 20_000
+	}
+	b := startBrokers(t, 1)
+	x := startNode(t, "x", b.urls(0), nil).ready()
+	y := startNode(t, "y", b.urls(0), nil).ready()
+	fill(x.store, small) // nobody is told
+	changes := make([]store.Change, large)
+	for i := range changes {
+		changes[i] = store.Change{Infohash: torrent(1 << 30), Peer: peer4(i), Minute: wallMinute(), Seeder: i%3 == 0}
+	}
+	x.store.Apply(changes, wallMinute())
+	sameTotals(t, x, y)
+	sameContent(t, x, y)
+	if s := y.Status(); s.Repaired < uint64(small+large) {
+		t.Errorf("%d peers were repaired, want %d", s.Repaired, small+large)
+	}
+}
+
+// TestBuckets: torrents that begin or end alike meet in no bucket, and where they
+// are depends on the salt.
+func TestBuckets(t *testing.T) {
+	salts := [...]salt{makeSalt(&[16]byte{1}), makeSalt(&[16]byte{2})}
+	for name, make := range map[string]func(i uint32) proto.Infohash{
+		"the same beginning": func(i uint32) (ih proto.Infohash) { binary.BigEndian.PutUint32(ih[16:], i); return ih },
+		"the same end":       func(i uint32) (ih proto.Infohash) { binary.BigEndian.PutUint32(ih[:], i); return ih },
+	} {
+		used, same := map[int]int{}, 0
+		for i := range uint32(maxBuckets) {
+			ih := make(i)
+			at := salts[0].bucketOf(&ih)
+			used[at]++
+			if at == salts[1].bucketOf(&ih) {
+				same++
+			}
+		}
+		if len(used) < maxBuckets*6/10 || same > 20 {
+			t.Errorf("%s: %d of %d buckets are used, %d torrents have the same with another salt", name, len(used), maxBuckets, same)
+		}
+	}
+}

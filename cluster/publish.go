@@ -6,8 +6,9 @@ import (
 	"tracker/proto"
 )
 
-// maxRetold is how many stops wait to be told again.
-const maxRetold = 4096
+// maxRetold is how many stops wait to be told again: at a stop a millisecond,
+// those of a minute, which is what a member misses that was away for that long.
+const maxRetold = 1 << 16
 
 // A retold is a stop to be told again, because somebody seems not to know.
 type retold struct {
@@ -27,7 +28,6 @@ type publisher struct {
 // publish sends batches until the node stops: every so often, and at once when
 // one is full.
 func (n *Node) publish() {
-	defer n.running.Done()
 	p := publisher{node: n}
 	p.batch.begin(n.clock.seconds())
 	ticker := time.NewTicker(n.cfg.Batch)

@@ -58,7 +58,7 @@ func (in *inbox) apply() {
 	in.sift()
 	n.cfg.Store.Apply(in.changes, n.clock.minute())
 	var applied, stale, conflicts, refused uint64
-	now := n.clock.seconds()
+	now, salt := n.clock.seconds(), n.bucketSalt()
 	n.bucketMu.Lock()
 	for i := range in.changes {
 		c := &in.changes[i]
@@ -73,7 +73,7 @@ func (in *inbox) apply() {
 			refused++
 		}
 		if c.Done.Changed() || c.Completed {
-			n.digests.changed[bucketOf(&c.Infohash)] = now
+			n.digests.changed[salt.bucketOf(&c.Infohash)] = now
 			if in.repair {
 				n.count.repaired.Add(1)
 			}
@@ -100,7 +100,7 @@ func (in *inbox) sift() {
 		ok := true
 		if c.Stopped {
 			ok = n.stops.stopped(hash, when)
-		} else if stopped := n.stops.heard(hash, when); stopped != 0 {
+		} else if stopped := n.stops.heard(hash, in.first(when)); stopped != 0 {
 			if ok = c.Completed; ok {
 				c.Gone = true // its download counts all the same
 			}
@@ -118,4 +118,13 @@ func (in *inbox) sift() {
 		to++
 	}
 	in.changes = in.changes[:to]
+}
+
+// first returns when to take a peer for heard of. Who reconciles knows the minute
+// as a rule, and tells its first second: a stop in it counts for newer.
+func (in *inbox) first(when uint32) uint32 {
+	if in.repair && when%60 == 0 {
+		return when - 1
+	}
+	return when
 }

@@ -42,7 +42,9 @@ func (k *keyring) hear(n *Node, m *member, b []byte) {
 	}
 	age := time.Duration(binary.LittleEndian.Uint32(b[40:])) * time.Second
 	k.generation, k.maker, k.made = generation, maker, time.Now().Add(-min(age, 2*rotation))
-	k.keys.Adopt([16]byte(b[16:]), int64(binary.LittleEndian.Uint64(b[32:])))
+	secret := [16]byte(b[16:])
+	k.keys.Adopt(secret, int64(binary.LittleEndian.Uint64(b[32:])))
+	n.salt.Store(uint64(makeSalt(&secret)))
 	n.log(Info, "secret", "connection ids are made as %s makes them", m.name)
 }
 
@@ -54,14 +56,16 @@ const (
 )
 
 // begin makes ours the first, if there is none.
-func (k *keyring) begin(id uint64) {
+func (k *keyring) begin(n *Node) {
 	if k.keys != nil && k.generation == 0 {
-		k.generation, k.maker, k.made = 1, id, time.Now()
+		k.generation, k.maker, k.made = 1, n.id, time.Now()
+		secret, _ := k.keys.Secret()
+		n.salt.Store(uint64(makeSalt(&secret)))
 	}
 }
 
 // rotate makes a new secret if it is time.
-func (k *keyring) rotate(id uint64) bool {
+func (k *keyring) rotate(n *Node) bool {
 	if k.keys == nil || k.generation == 0 || time.Since(k.made) < rotation {
 		return false
 	}
@@ -70,7 +74,8 @@ func (k *keyring) rotate(id uint64) bool {
 		return false // the old one will do
 	}
 	_, clock := k.keys.Secret()
-	k.generation, k.maker, k.made = k.generation+1, id, time.Now()
+	k.generation, k.maker, k.made = k.generation+1, n.id, time.Now()
 	k.keys.Adopt(secret, clock)
+	n.salt.Store(uint64(makeSalt(&secret)))
 	return true
 }
