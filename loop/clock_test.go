@@ -33,12 +33,15 @@ func settle(t *testing.T, k *timekeeper) (minutes uint32) {
 	return 0
 }
 
+// newMint returns a mint of ids whose clock is that of the server.
+func newMint(c *clock) *idMint { return &idMint{keys: &c.keys} }
+
 func TestTimekeeper(t *testing.T) {
 	f := &fakeTime{t: 100*time.Hour + 30*time.Second}
 	c := new(clock)
-	k := newTimekeeper(f.now, f.now, c, store.New(store.Options{}))
-	if c.minute.Load() != 6000 || c.epoch.Load() != 100 || c.millis.Load() != 360030000 {
-		t.Errorf("started with minute %d, epoch %d, millis %d", c.minute.Load(), c.epoch.Load(), c.millis.Load())
+	k := newTimekeeper(f.now, newMint(c), c, store.New(store.Options{}))
+	if c.minute.Load() != 6000 || c.keys.Load().epoch != 100 || c.millis.Load() != 360030000 {
+		t.Errorf("started with minute %d, epoch %d, millis %d", c.minute.Load(), c.keys.Load().epoch, c.millis.Load())
 	}
 	tests := []struct {
 		name    string
@@ -60,7 +63,7 @@ func TestTimekeeper(t *testing.T) {
 		if got := settle(t, k); got != tt.minutes {
 			t.Errorf("%s: %d minutes swept, want %d", tt.name, got, tt.minutes)
 		}
-		if got, want := c.epoch.Load(), uint32(f.t/time.Hour); got != want {
+		if got, want := c.keys.Load().epoch, uint32(f.t/time.Hour); got != want {
 			t.Errorf("%s: epoch %d, want %d", tt.name, got, want)
 		}
 	}
@@ -70,7 +73,7 @@ func TestTimekeeper(t *testing.T) {
 func TestPeersExpire(t *testing.T) {
 	r := newTestReactor()
 	f := &fakeTime{t: time.Hour}
-	k := newTimekeeper(f.now, f.now, r.clock, r.store)
+	k := newTimekeeper(f.now, newMint(r.clock), r.clock, r.store)
 	ih := proto.Infohash{0: 'a'}
 	known := func() bool {
 		counts, _ := r.store.Scrape(&ih)
@@ -94,5 +97,54 @@ func TestPeersExpire(t *testing.T) {
 	settle(t, k)
 	if known() {
 		t.Errorf("the peer outlived a long suspension")
+	}
+}
+
+// TestWallMinutes checks that minutes begin with those of the wall clock, and
+// follow one that is set without haste.
+func TestWallMinutes(t *testing.T) {
+	f, c := &fakeTime{t: 1000*time.Hour + 42*time.Second}, new(clock)
+	wall := time.Date(2026, 11, 23, 12, 0, 17, 0, time.UTC).Add(-f.t)
+	k := newTimekeeper(f.now, newMint(c), c, store.New(store.Options{Shards: 1}))
+	k.followWall(func() time.Time { return wall.Add(f.t) })
+	// begins lets a minute begin, and returns by how much of one the wall clock
+	// is past that.
+	begins := func() time.Duration {
+		before := c.minute.Load()
+		for range 1 << 20 {
+			pause := k.step()
+			if c.minute.Load() != before {
+				for k.sweeping {
+					k.step()
+				}
+				return time.Duration(wall.Add(f.t).UnixNano()) % time.Minute
+			}
+			f.t += pause
+		}
+		t.Fatal("no minute begins")
+		return 0
+	}
+	first := c.minute.Load()
+	for range 3 {
+		if off := begins(); off > time.Millisecond {
+			t.Errorf("a minute begins %v late", off)
+		}
+	}
+	if got := c.minute.Load(); got != first+3 {
+		t.Errorf("%d minutes in two and 43 seconds", got-first)
+	}
+	for _, set := range []time.Duration{20 * time.Second, -25 * time.Second, 5 * time.Hour, -7*24*time.Hour - 29*time.Second} {
+		wall = wall.Add(set)
+		began, minutes := f.t, 0
+		for off := time.Minute; off > 2*time.Millisecond && off < time.Minute-2*time.Millisecond; minutes++ {
+			before := f.t
+			off = begins()
+			if took := f.t - before; minutes > 0 && (took < 50*time.Second || took > 70*time.Second) {
+				t.Errorf("set by %v: a minute took %v", set, took)
+			}
+			if f.t-began > 10*time.Minute {
+				t.Fatalf("set by %v: %v off after %v", set, off, f.t-began)
+			}
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"crypto/rand"
 	"net/netip"
 	"runtime"
 	"time"
@@ -70,11 +69,19 @@ type Config struct {
 	// earlier process had into h, which has connection ids that nobody has
 	// seen. An error ends Run.
 	Ready func(h *Heritage) error
-	Logf  Logf // nil: nobody is told
+	// Join is called after that, and again by Resume: the moment to tell other
+	// trackers of announces. What it returns is called once for each reactor,
+	// and may be nil: then nobody is told. An error ends Run, and after Resume
+	// nobody is told. May be nil.
+	Join func(s *Server) (share func() Sharer, err error)
+	// WallMinutes has minutes of the store begin when those of the wall clock do,
+	// so that trackers of several machines count alike.
+	WallMinutes bool
+	Logf        Logf // nil: nobody is told
 	// Now is a monotonic clock; nil: that of the machine since it started.
 	Now func() time.Duration
 	// Wall is the wall clock; nil: that of the machine. Only statistics need
-	// it.
+	// it, and WallMinutes.
 	Wall func() time.Time
 
 	stall     time.Duration // 0: stallLimit
@@ -93,22 +100,6 @@ func needProcessors(n int) {
 	if n > runtime.GOMAXPROCS(0) {
 		runtime.GOMAXPROCS(n)
 	}
-}
-
-// ConnIDs are what connection ids are made of. Whoever has both goes on with
-// those of an earlier process: ids it gave are good for as long as they would
-// have been there, and those that had grown old stay so, even if the machine's
-// clock has begun anew.
-type ConnIDs struct {
-	Secret [16]byte
-	Clock  time.Duration // must never go back with the same secret
-}
-
-// newConnIDs returns ids that nobody has seen.
-func newConnIDs(now time.Duration) ConnIDs {
-	ids := ConnIDs{Clock: now}
-	rand.Read(ids.Secret[:]) // never fails
-	return ids
 }
 
 // withDefaults returns cfg with its zero values replaced.

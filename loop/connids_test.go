@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tracker/proto"
 	"tracker/store"
 )
 
@@ -26,8 +27,8 @@ func TestConnIDsGoOn(t *testing.T) {
 		return s
 	}
 	first := run(nil)
-	id := first.key.ID(addr, first.clock.epoch.Load())
-	if other := run(nil); other.key.Valid(id, addr, first.clock.epoch.Load()) {
+	id := first.clock.keys.Load().id(addr)
+	if other := run(nil); other.clock.keys.Load().valid(id, addr) {
 		t.Error("another server takes the ids of the first")
 	}
 	saved := first.ConnIDs()
@@ -40,11 +41,71 @@ func TestConnIDsGoOn(t *testing.T) {
 			h.IDs = ConnIDs{saved.Secret, saved.Clock + tt.away}
 			return nil
 		})
-		if got := second.key.Valid(id, addr, second.clock.epoch.Load()); got != tt.want {
+		if got := second.clock.keys.Load().valid(id, addr); got != tt.want {
 			t.Errorf("%v later: good is %v, want %v", tt.away, got, tt.want)
 		}
 		if got := second.ConnIDs(); got.Secret != saved.Secret || got.Clock != saved.Clock+tt.away {
 			t.Errorf("%v later: a third server is given %v, want %v", tt.away, got.Clock, saved.Clock+tt.away)
 		}
+	}
+}
+
+// TestAdopt has a mint take over secrets of other trackers.
+func TestAdopt(t *testing.T) {
+	addr := netip.MustParseAddr("192.0.2.1")
+	var c clock
+	f := &fakeTime{t: 10 * time.Minute}
+	m := newMint(&c)
+	secret := func(n byte) [16]byte { return [16]byte{n} }
+	m.use(ConnIDs{secret(1), 50 * epochLength}, f.t)
+	id := func() proto.ConnID { return c.keys.Load().id(addr) }
+	passes := func(d time.Duration) {
+		f.t += d
+		m.refresh(f.t)
+	}
+	good := func(what string, id proto.ConnID, want bool) {
+		t.Helper()
+		if got := c.keys.Load().valid(id, addr); got != want {
+			t.Errorf("%s: good is %v, want %v", what, got, want)
+		}
+	}
+	alone := c.keys.Load().key.ID(addr, 51)
+	good("of a clock that is ahead, alone", alone, false)
+	first := id()
+	m.adopt(ConnIDs{secret(2), 70*epochLength + 30*time.Minute}, f.t)
+	second := id()
+	good("the first", first, true)
+	good("the second", second, true)
+	good("of a clock that is ahead", c.keys.Load().key.ID(addr, 71), true)
+	good("of one far ahead", c.keys.Load().key.ID(addr, 72), false)
+	good("of one far behind", c.keys.Load().key.ID(addr, 68), false)
+	if ids := m.present(f.t); ids.Secret != secret(2) || ids.Clock != 70*epochLength+30*time.Minute {
+		t.Errorf("the clock is %v", ids.Clock)
+	}
+	m.adopt(ConnIDs{secret(2), 70 * epochLength}, f.t)
+	if got := m.present(f.t).Clock; got != 70*epochLength+30*time.Minute {
+		t.Errorf("the clock has gone back to %v", got)
+	}
+	passes(59 * time.Minute) // the first secret's clock is at 50:59, the second's at 71:29
+	good("the first, the hour over", first, true)
+	good("the second, the hour over", second, true)
+	passes(time.Hour + time.Minute)
+	good("the first, two hours later", first, false)
+	if n := len(c.keys.Load().earlier); n != 0 {
+		t.Errorf("%d earlier secrets are kept for nothing", n)
+	}
+
+	// One that comes and goes, and too many.
+	m.adopt(ConnIDs{secret(3), 0}, f.t)
+	passes(time.Minute)
+	m.adopt(ConnIDs{secret(2), 0}, f.t)
+	if got := m.present(f.t).Clock; got < 72*epochLength {
+		t.Errorf("a secret that comes again has a clock of %v", got)
+	}
+	for n := range byte(20) {
+		m.adopt(ConnIDs{secret(10 + n), 0}, f.t)
+	}
+	if n := len(c.keys.Load().earlier); n != maxEarlier {
+		t.Errorf("%d earlier secrets are kept, want %d", n, maxEarlier)
 	}
 }

@@ -15,12 +15,12 @@ import (
 type reactor struct {
 	store    *store.Store               // shared
 	clock    *clock                     // shared, only read here
-	key      *proto.ConnKey             // shared, never changed
 	allowed  func(*proto.Infohash) bool // shared; nil allows every torrent
 	clients  *clients                   // shared, never changed; nil serves every program
 	lan      *LAN                       // shared; nil if there is none
 	redirect string                     // where GET / is sent, or ""
 	trust    trust                      // the networks are shared, never changed
+	share    Sharer                     // nil if no other tracker is told
 	pace     pace
 	guard    *guard.Guard  // shared; nil if there are no budgets
 	slowed   bool          // the request being answered is over a budget
@@ -91,7 +91,11 @@ func (r *reactor) announce(a *proto.Announce, addr netip.Addr, numWant int, both
 		Both:     bool(both),
 		NumWant:  numWant,
 	}
-	r.store.Announce(&r.query, r.minute(), r.rnd, &r.found)
+	now := r.minute()
+	r.store.Announce(&r.query, now, r.rnd, &r.found)
+	if r.share != nil {
+		r.share.Announced(&r.query, &r.found, now)
+	}
 	if r.lan != nil {
 		r.present()
 	}

@@ -21,12 +21,10 @@ var (
 
 // newTestReactor returns a reactor with an empty store and a clock that stands.
 func newTestReactor() *reactor {
-	key := proto.MakeConnKey([16]byte{1, 2, 3})
 	r := &reactor{
 		store: store.New(store.Options{Shards: 1}),
 		clock: new(clock),
 		pace:  makePace(defaultInterval, store.DefaultExpire),
-		key:   &key,
 		stats: new(stats.Counters),
 		rnd:   store.NewRand(1),
 
@@ -39,8 +37,13 @@ func newTestReactor() *reactor {
 	q := &quota{limit: 1000}
 	r.desk = newDesk(r.ledger, q, &Config{Now: func() time.Duration { return 0 }})
 	r.ledger.process = newProcess(&Config{Wall: time.Now}, q)
-	r.clock.epoch.Store(100)
+	r.setEpoch(100)
 	return r
+}
+
+// setEpoch sets the hour of connection ids.
+func (r *reactor) setEpoch(epoch uint32) {
+	r.clock.keys.Store(&connKeys{hourKey: hourKey{proto.MakeConnKey([16]byte{1, 2, 3}), epoch}})
 }
 
 // counted returns what r has counted as k.
@@ -80,7 +83,7 @@ func udpScrapeRequest(id proto.ConnID, ihs ...byte) []byte {
 
 // connID returns a connection id that is valid for src now.
 func (r *reactor) connID(src netip.AddrPort) proto.ConnID {
-	return r.key.ID(src.Addr(), r.clock.epoch.Load())
+	return r.clock.keys.Load().id(src.Addr())
 }
 
 func TestDatagramAnswers(t *testing.T) {
@@ -169,10 +172,10 @@ func TestConnIDLife(t *testing.T) {
 	if valid(client6) {
 		t.Errorf("the id of another address is taken")
 	}
-	if r.clock.epoch.Add(1); !valid(client4) {
+	if r.setEpoch(101); !valid(client4) {
 		t.Errorf("the id of the hour before is refused")
 	}
-	if r.clock.epoch.Add(1); valid(client4) {
+	if r.setEpoch(102); valid(client4) {
 		t.Errorf("an id of two hours ago is taken")
 	}
 }

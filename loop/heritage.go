@@ -72,6 +72,9 @@ func (s *Server) Resume() {
 	for _, t := range s.quota.reactors {
 		t.postpone(s.clock.millis.Load() - before)
 	}
+	if err := s.join(); err != nil {
+		s.cfg.Logf(Warning, "cluster", "serving on alone: %v", err)
+	}
 	s.read()
 	for _, t := range s.transports() {
 		t.resume()
@@ -122,7 +125,7 @@ func (s *Server) Heritage() *Heritage {
 
 // inheritFrom goes on with h, before anything is served.
 func (s *Server) inheritFrom(h *Heritage) {
-	s.useIDs(h.IDs)
+	s.mint.use(h.IDs, s.cfg.Now())
 	if c := h.Clock; c != nil {
 		s.clock.minute.Store(uint32(c.Minute))
 		s.keeper.base, s.keeper.sweeping = c.Base, c.Sweeping

@@ -57,9 +57,9 @@
 // # What is shared
 //
 // The store, which locks by shard. The list of torrents served, behind a
-// function that takes no lock. The [LAN], if there is one. The secret of the connection ids, which does not
-// change once anything is served. The [clock], which one goroutine sets once a
-// second and all others read. The number of open connections, and since when
+// function that takes no lock. The [LAN], if there is one. The [clock], which one
+// goroutine sets once a second and all others read, and in it the keys of the
+// connection ids, which are replaced as a whole. The number of open connections, and since when
 // the oldest of each reactor wait. The accounts of who asks how often, if there
 // are budgets (package guard). Nothing else: what one reactor does, no other
 // waits for. That takes a thread for each, which never blocks where Go sees it;
@@ -125,7 +125,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tracker/loop/guard"
-	"tracker/proto"
 	"tracker/stats"
 	"tracker/store"
 )
@@ -134,9 +133,7 @@ import (
 type Server struct {
 	cfg       Config
 	clock     clock
-	ids       ConnIDs
-	idsFrom   time.Duration // when ids.Clock was what it says
-	key       proto.ConnKey
+	mint      idMint
 	quota     quota
 	guard     *guard.Guard // nil if there are no budgets
 	gauges    []*gauge     // one for each reactor
@@ -146,6 +143,7 @@ type Server struct {
 	ledger ledger
 	desk   *desk
 
+	reactors    []*reactor // of all transports
 	tcp         []tcpTransport
 	tcpReactors []*reactor // of tcp
 	udp         []*udpReactor
@@ -178,8 +176,9 @@ func (s *Server) start() error {
 		serve:  make(chan struct{}),
 		closed: make(chan struct{}),
 	}
-	s.useIDs(newConnIDs(s.cfg.Now()))
-	s.keeper = newTimekeeper(s.cfg.Now, s.idClock, &s.clock, s.cfg.Store)
+	s.mint.keys = &s.clock.keys
+	s.mint.use(newConnIDs(s.cfg.Now()), s.cfg.Now())
+	s.keeper = newTimekeeper(s.cfg.Now, &s.mint, &s.clock, s.cfg.Store)
 	s.openLedger()
 	s.guard = newGuard(s.cfg.Rates)
 
@@ -231,6 +230,12 @@ func (s *Server) start() error {
 	if err := s.setModes(); err != nil {
 		return err
 	}
+	if s.cfg.WallMinutes {
+		s.keeper.followWall(s.cfg.Wall)
+	}
+	if err := s.join(); err != nil {
+		return err
+	}
 	s.sayWhere()
 	s.sample(s.cfg.Now()) // from which the first is counted
 	close(s.barrier.serve)
@@ -262,18 +267,6 @@ func (s *Server) planSockets() ([]binding, [][]inherited, error) {
 	}
 	return bindings, shares, nil
 }
-
-// useIDs makes connection ids from now on those of ids. Nobody reads it yet.
-func (s *Server) useIDs(ids ConnIDs) {
-	s.ids, s.idsFrom = ids, s.cfg.Now()
-	s.key = proto.MakeConnKey(ids.Secret)
-}
-
-// idClock returns the time of the clock of connection ids.
-func (s *Server) idClock() time.Duration { return s.ids.Clock + s.cfg.Now() - s.idsFrom }
-
-// ConnIDs returns what a later process needs to go on with our connection ids.
-func (s *Server) ConnIDs() ConnIDs { return ConnIDs{s.ids.Secret, s.idClock()} }
 
 // Minute returns the present as the store counts it.
 func (s *Server) Minute() store.Minute { return store.Minute(s.clock.minute.Load()) }
@@ -426,7 +419,6 @@ func (s *Server) newReactor(wire stats.Wire) *reactor {
 		clock:    &s.clock,
 		pace:     pace,
 		guard:    s.guard,
-		key:      &s.key,
 		allowed:  s.cfg.Allowed,
 		clients:  makeClients(&s.cfg.Clients),
 		lan:      s.cfg.LAN,
@@ -445,6 +437,7 @@ func (s *Server) newReactor(wire stats.Wire) *reactor {
 	}
 	s.ledger.counters[wire] = append(s.ledger.counters[wire], r.stats)
 	s.ledger.woodpeckers = append(s.ledger.woodpeckers, r.woodpeckers)
+	s.reactors = append(s.reactors, r)
 	return r
 }
 

@@ -31,9 +31,9 @@ func (r *reactor) datagram(dst, pkt []byte, src netip.AddrPort) []byte {
 			return dst
 		}
 		r.stats.Inc(stats.UDPConnects, family)
-		return proto.AppendUDPConnect(dst, tx, r.key.ID(src.Addr(), r.clock.epoch.Load()))
+		return proto.AppendUDPConnect(dst, tx, r.clock.keys.Load().id(src.Addr()))
 	case action != proto.ActionAnnounce && action != proto.ActionScrape:
-	case !r.key.Valid(id, src.Addr(), r.clock.epoch.Load()):
+	case !r.clock.keys.Load().valid(id, src.Addr()):
 		r.stats.Inc(stats.UDPMissmatches, family)
 		if r.unproven(src.Addr()) {
 			r.stats.Inc(stats.RateUnproven, family)
