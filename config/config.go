@@ -302,6 +302,17 @@ type Config struct {
 	Torrents        int   // most torrents; 0: no limit
 	PortsPerAddress int   // most peers of an address in a torrent; 0: no limit
 
+	// Other trackers that share their announces with this one. Builds for routers
+	// have none of it.
+	ClusterURL         []string // of NATS servers, nats:// or tls://; a password may be in it; empty: this one is alone
+	ClusterSubject     string
+	ClusterName        string        // of this one; empty: to be made up
+	ClusterCredentials string        // path
+	ClusterCA          string        // path of authorities' certificates; empty: the system's
+	ClusterCert        string        // path of our certificate
+	ClusterKey         string        // and its key; both or none
+	ClusterBatch       time.Duration // MinBatch to MaxBatch
+
 	LogFormat LogFormat
 	LogLevel  LogLevel // of what is logged at least
 
@@ -335,6 +346,7 @@ func Default() Config {
 	return Config{
 		StatsPath: "stats", Page: true, User: "nobody", Sandbox: true, Interval: DefaultInterval,
 		RateBurst: 10, RatePrefix4: 24, RatePrefix6: 48, Memory: MemoryAuto, LogLevel: LogInfo,
+		ClusterSubject: "tracker", ClusterBatch: time.Second,
 	}
 }
 

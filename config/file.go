@@ -113,6 +113,9 @@ func (p *parser) comment(k *key, value string) (string, error) {
 
 // unknown explains a key that does not exist.
 func (p *parser) unknown(name string) error {
+	if !hasCluster && strings.HasPrefix(name, "cluster.") {
+		return p.fail("%s is not part of this build, which is one for routers; use an ordinary one", name)
+	}
 	bare, _, assigned := strings.Cut(name, "=")
 	near := nearestKey(bare)
 	switch {
@@ -135,14 +138,16 @@ func (p *parser) fail(format string, args ...any) error {
 func nearestKey(name string) string {
 	name = strings.ToLower(name)
 	best, least := "", MaxLineBytes+1
-	for i := range keys {
-		full := keys[i].name
-		d := distance(name, full)
-		if section, word, ok := strings.Cut(full, "."); ok {
-			d = min(d, 1+distance(name, section), 1+distance(name, word))
-		}
-		if d < least {
-			best, least = full, d
+	for _, table := range keys {
+		for i := range table {
+			full := table[i].name
+			d := distance(name, full)
+			if section, word, ok := strings.Cut(full, "."); ok {
+				d = min(d, 1+distance(name, section), 1+distance(name, word))
+			}
+			if d < least {
+				best, least = full, d
+			}
 		}
 	}
 	return best

@@ -253,5 +253,5 @@ func (p *parser) setSync(v string) error {
 
 // noSync warns that opentracker's own ways to share announces are not here.
 func (p *parser) noSync() {
-	p.warn("has no effect: live and batch sync are replaced by cluster.url and the other cluster.* keys of a later version")
+	p.warn("has no effect: live and batch sync are replaced by cluster.url and the other cluster.* keys")
 }

@@ -39,8 +39,12 @@ const allowedPeerID = "1 to 20 printable ASCII characters without blanks"
 // the review. Keys that opentracker has keep its meaning.
 //
 // The rows are in the order of the example file; keys with the same first
-// word stand together.
-var keys = []key{
+// word stand together. Those of cluster.* are beside, because builds for routers
+// have none of them.
+var keys = [...][]key{ownKeys, clusterKeys, foreignKeys}
+
+// ownKeys are the keys of every build.
+var ownKeys = []key{
 	{
 		name: "listen.tcp_udp", arg: "ip[:port]", def: "none ([::]:6969 if nothing is opened at all)", allowed: allowedListen,
 		doc: "Listen on TCP (HTTP) and UDP. Lines add up. The port is 6969 if none is given, and 0 is any free port." +
@@ -210,7 +214,7 @@ var keys = []key{
 	{
 		name: "sandbox", arg: "on|off", def: "on", allowed: "on or off",
 		doc: "Once everything is open, give up all system calls but those a tracker needs (Linux, seccomp): no program can be" +
-			" run, no connection made, no file opened to write. Where the kernel or the CPU has no such thing, a line says so.",
+			" run, no connection made but to NATS servers of cluster.url, no file opened to write. Where the kernel or the CPU has no such thing, a line says so.",
 		sample: "on",
 		set: func(p *parser, v string) (err error) {
 			p.cfg.Sandbox, err = onOff(v)
@@ -368,6 +372,10 @@ var keys = []key{
 		sample: "info",
 		set:    func(p *parser, v string) error { return oneOf(&p.cfg.LogLevel, v, logLevels[:]) },
 	},
+}
+
+// foreignKeys are those that are only there because opentracker has them.
+var foreignKeys = []key{
 	{
 		name: "livesync.cluster.listen", arg: "ip[:port]", def: "none", allowed: allowedListen,
 		doc: docSync, sample: "192.0.2.1:9696", set: ignoreAddr,
@@ -382,13 +390,15 @@ var keys = []key{
 	},
 }
 
-const docSync = "Accepted with a warning and without effect: cluster.url and the other cluster.* keys of a later version replace it."
+const docSync = "Accepted with a warning and without effect: cluster.url and the other cluster.* keys replace it."
 
 // findKey returns the row of a key, or nil.
 func findKey(name string) *key {
-	for i := range keys {
-		if keys[i].name == name {
-			return &keys[i]
+	for _, table := range keys {
+		for i := range table {
+			if table[i].name == name {
+				return &table[i]
+			}
 		}
 	}
 	return nil

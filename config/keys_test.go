@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,10 +65,21 @@ var keyCases = map[string]struct{ good, bad []string }{
 		good: []string{"192.0.2.1", "[2001:db8::1]", "ppp0", "eth0.2", "/run/external ip", "./external", "ppp0\nlan.external ./external\nlan.external ppp0"},
 		bad:  []string{"192.0.2", "192.0.2.1:80", "192.0.2.0/24", "0.0.0.0", "127.0.0.1", "ff02::1", "fe80::1%eth0", "a-name-of-no-interface", "ppp0 # wan"},
 	},
-	"peers.private":              {good: []string{"same", "hide", "all"}, bad: []string{"none", "on", "Same"}},
-	"peers.prefer_near":          {good: []string{"on", "off"}, bad: []string{"24", "yes", "near"}},
-	"log.format":                 {good: []string{"plain", "text", "json"}, bad: []string{"logfmt", "JSON"}},
-	"log.level":                  {good: []string{"debug", "info", "warning", "error"}, bad: []string{"warn", "3"}},
+	"peers.private":     {good: []string{"same", "hide", "all"}, bad: []string{"none", "on", "Same"}},
+	"peers.prefer_near": {good: []string{"on", "off"}, bad: []string{"24", "yes", "near"}},
+	"log.format":        {good: []string{"plain", "text", "json"}, bad: []string{"logfmt", "JSON"}},
+	"log.level":         {good: []string{"debug", "info", "warning", "error"}, bad: []string{"warn", "3"}},
+	"cluster.url": {
+		good: []string{"nats://192.0.2.1", "tls://user:secret@broker.example:4223\ncluster.url nats://[2001:db8::1]:4222/\ncluster.url nats://[2001:db8::1]:4222/"},
+		bad:  []string{"192.0.2.1:4222", "http://192.0.2.1", "nats://", "nats://:4222", "nats://a:", "nats://a:0", "nats://a:65536", "nats://a/b", "nats://a?b", "nats://a b", "nats://a:b:c"},
+	},
+	"cluster.subject":            {good: []string{"a.b-c_D.1\ncluster.url nats://a", "tracker"}, bad: []string{"a..b", ".a", "a.*", "a.>", "ä", strings.Repeat("a", 65)}},
+	"cluster.name":               {good: []string{"tracker-1:6969\ncluster.url nats://a"}, bad: []string{"tracker 1", "ä", strings.Repeat("a", 65)}},
+	"cluster.credentials":        {good: []string{"a file\ncluster.url nats://a"}, bad: []string{"\x7f"}},
+	"cluster.tls.ca":             {good: []string{"ca.pem\ncluster.url nats://a"}, bad: []string{"\x7f"}},
+	"cluster.tls.cert":           {good: []string{"cert.pem\ncluster.tls.key key.pem\ncluster.url tls://a"}, bad: []string{"cert.pem"}},
+	"cluster.tls.key":            {good: []string{"key.pem\ncluster.tls.cert cert.pem\ncluster.url tls://a"}, bad: []string{"key.pem"}},
+	"cluster.batch":              {good: []string{"50\ncluster.url nats://a", "10000", "1000"}, bad: []string{"49", "10001", "1s"}},
 	"livesync.cluster.listen":    {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"livesync.cluster.node_ip":   {good: []string{"192.0.2.1"}, bad: []string{"x"}},
 	"batchsync.cluster.admin_ip": {good: []string{"192.0.2.1"}, bad: []string{"x"}},
@@ -77,7 +89,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 // places.
 func TestKeys(t *testing.T) {
 	var b strings.Builder
-	for _, k := range keys {
+	for _, k := range slices.Concat(keys[:]...) {
 		c, ok := keyCases[k.name]
 		if !ok || len(c.good) == 0 || len(c.bad) == 0 {
 			t.Errorf("%s: no good or no bad value to test", k.name)
@@ -128,7 +140,7 @@ func badPlaces(key, value string) []string {
 
 // TestDefaults checks that the defaults in the table are those in the code.
 func TestDefaults(t *testing.T) {
-	for _, k := range keys {
+	for _, k := range slices.Concat(keys[:]...) {
 		if strings.HasPrefix(k.def, "none") {
 			continue
 		}
@@ -145,7 +157,7 @@ func TestNoFieldWithoutSetting(t *testing.T) {
 	lines := "tracker.user x\ntracker.interval 900\nlimit.connections 9\nlisten.udp.workers 2\n" +
 		"listen.udp.transport gnet\nlisten.tcp.transport gnet\naccess.real_ip on\naccess.stats_path x\nsandbox off\nstats.page off\nstate.interval 60\n" +
 		"tracker.interval.adaptive on\nlimit.rate.burst 3\nlimit.rate.prefix4 16\nlimit.rate.prefix6 32\n" +
-		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\nlog.format text\nlog.level error\npeers.private all\npeers.prefer_near on\n"
+		"limit.peers_per_torrent 9\nlimit.torrents 9\nlimit.ports_per_address 9\nlimit.memory 32m\nlog.format text\nlog.level error\ncluster.subject x\ncluster.batch 100\npeers.private all\npeers.prefer_near on\n"
 	c, _, err := Parse([]string{"-f", "x", "-l", "state", "--replace"}, text(uncommented(example())+lines))
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -182,7 +183,7 @@ func filePage() string {
 	var b strings.Builder
 	b.WriteString(fileHead)
 	last, lastDoc := "", ""
-	for _, k := range keys {
+	for _, k := range slices.Concat(keys[:]...) {
 		if section, _, _ := strings.Cut(k.name, "."); section != last {
 			if last != "" {
 				b.WriteString(".El\n")
@@ -259,7 +260,7 @@ func TestManuals(t *testing.T) {
 func TestOptions(t *testing.T) {
 	var b strings.Builder
 	options := map[string]string{}
-	for _, k := range keys {
+	for _, k := range slices.Concat(keys[:]...) {
 		if k.doc == docSync {
 			continue
 		}
@@ -275,7 +276,7 @@ func TestOptions(t *testing.T) {
 
 // TestSections checks that every key stands under a title.
 func TestSections(t *testing.T) {
-	for _, k := range keys {
+	for _, k := range slices.Concat(keys[:]...) {
 		if section, _, _ := strings.Cut(k.name, "."); sections[section] == "" {
 			t.Errorf("%s has no title in sections", k.name)
 		}

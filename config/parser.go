@@ -23,6 +23,9 @@ type parser struct {
 	realAt  place // the last access.real_ip
 	stateAt place // the last state.interval
 	lanAt   place // the last lan.network
+
+	clusterAt place // the last of cluster.* that does nothing by itself
+	tlsAt     place // the last of cluster.tls.*
 }
 
 // warn adds a warning about the line or flag being read.
@@ -67,7 +70,7 @@ func (p *parser) finish() error {
 		p.place = p.lanAt
 		p.warn("without lan.external, peers there are not handed out to anybody else")
 	}
-	return nil
+	return p.finishCluster()
 }
 
 // bindIP returns the address that -i selected, or the one that means any.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,7 @@ var sections = map[string]string{
 	"log":       "What is written to stderr",
 	"lan":       "A home network",
 	"peers":     "Which peers clients are given",
+	"cluster":   "Several trackers that know the same peers",
 	"livesync":  "opentracker's live sync",
 	"batchsync": "opentracker's batch sync",
 }
@@ -40,7 +42,7 @@ func example() string {
 	var b strings.Builder
 	b.WriteString(exampleHead)
 	last, lastDoc := "", ""
-	for _, k := range keys {
+	for _, k := range slices.Concat(keys[:]...) {
 		if section, _, _ := strings.Cut(k.name, "."); section != last {
 			title, ok := sections[section]
 			if !ok {
@@ -100,7 +102,7 @@ func TestExample(t *testing.T) {
 		t.Errorf("the example file changes\n%s", got)
 	}
 	lines := strings.Split(uncommented(example()), "\n")
-	for _, k := range keys {
+	for _, k := range slices.Concat(keys[:]...) {
 		n := 0
 		for _, l := range lines {
 			if strings.HasPrefix(l, k.name+" ") {
