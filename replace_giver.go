@@ -109,6 +109,7 @@ func (t *tracker) yield(peer *handover.Peer) error {
 	t.endSnapshots()
 	began := time.Now()
 	t.server.Pause()
+	t.membership.leave() // or what others announce would go into what is given; resuming joins them again
 	err := t.giveAll(peer)
 	if err == nil {
 		t.tellReplaced(peer.Process())

@@ -13,6 +13,7 @@ type needs struct {
 	fifos    bool // open to read and write what is there, for access.fifo_add and access.fifo_delete
 	writes   bool // make, sync, rename and remove files
 	devices  bool // tell their addresses, for lan.external
+	connects bool // make connections, for cluster.url
 	profiles bool // of CPU time, which needs timers; for whom access.stats names
 }
 
@@ -28,6 +29,7 @@ func (t *tracker) confine() {
 		fifos:    t.cfg.FIFOAdd+t.cfg.FIFODelete != "",
 		writes:   t.state.path != "",
 		devices:  slices.ContainsFunc(t.cfg.LANExternal, func(e config.External) bool { return e.Interface != "" }),
+		connects: len(t.cfg.ClusterURL) > 0,
 		profiles: profiled || len(t.cfg.Stats) > 0,
 	}
 	calls, err := enterSandbox(n)
@@ -38,13 +40,17 @@ func (t *tracker) confine() {
 	logf(info, "sandbox", "sandbox: seccomp, %v system calls left on every thread; %s", as("calls", calls), n)
 }
 
-// String says what may be done to files.
+// String says what may be done to files, and whether connections may be made.
 func (n needs) String() string {
+	s := "no file may be opened to write"
 	switch {
 	case n.writes:
-		return "files may be written"
+		s = "files may be written"
 	case n.fifos:
-		return "no file may be made"
+		s = "no file may be made"
 	}
-	return "no file may be opened to write"
+	if n.connects {
+		s += ", connections may be made"
+	}
+	return s
 }

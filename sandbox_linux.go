@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -35,11 +36,12 @@ import (
 // Run a program, or become two processes. Become somebody else, or root of a
 // namespace. Trace, signal or read another process. Mount, load modules, run
 // BPF, use io_uring, keys, performance counters. Make memory executable. Connect
-// to anybody, be it with the first bytes (TCP Fast Open), or talk to local
-// daemons: only sockets of IP can be made. Open files to write, unless the
-// configuration needs it.
+// to anybody, unless the configuration names servers to connect to; do so with the
+// first bytes (TCP Fast Open); talk to local daemons: only sockets of IP can be
+// made. Open files to write, unless the configuration needs it.
 //
-// What a datagram may carry, and to whom, is beyond any filter of system calls.
+// What a datagram may carry, and to whom, is beyond any filter of system calls,
+// and so is where a connection leads.
 // On 386 Go makes most calls on sockets through one, socketcall, whose arguments
 // are out of sight but for which it is: there connect is forbidden, but neither
 // sockets of other kinds nor Fast Open.
@@ -146,6 +148,10 @@ func allowed(n needs, pid uint32) []rule {
 			unix.SYS_FCHMOD, unix.SYS_RENAMEAT2, unix.SYS_UNLINKAT,
 		)...)
 		rules = append(rules, toWriteOnThisCPU...)
+	}
+	if n.connects { // in place of what there is about the same call
+		rules = slices.DeleteFunc(rules, func(r rule) bool { return slices.Contains(toConnectOnThisCPU, r.call) })
+		rules = append(rules, plain(toConnectOnThisCPU...)...)
 	}
 	if n.devices {
 		rules = append(rules, rule{unix.SYS_IOCTL, []test{{arg: 1, mask: ^uint32(0), want: unix.SIOCGIFADDR}}})

@@ -22,3 +22,6 @@ var toWriteOnThisCPU = plain(unix.SYS_RENAMEAT, unix.SYS_FTRUNCATE64)
 
 // toProfileOnThisCPU are those of them that profiles need.
 var toProfileOnThisCPU = plain(unix.SYS_TIMER_SETTIME64)
+
+// toConnectOnThisCPU are those that connections need.
+var toConnectOnThisCPU = []uint32{unix.SYS_CONNECT, unix.SYS_SOCKETCALL}

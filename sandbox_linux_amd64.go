@@ -12,3 +12,6 @@ var toWriteOnThisCPU = plain(unix.SYS_RENAMEAT)
 
 // toProfileOnThisCPU are those of them that profiles need: none.
 var toProfileOnThisCPU []rule
+
+// toConnectOnThisCPU are those that connections need.
+var toConnectOnThisCPU = []uint32{unix.SYS_CONNECT}

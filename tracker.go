@@ -18,12 +18,15 @@ import (
 
 // A tracker is one run of the program.
 type tracker struct {
-	cfg      *config.Config
-	cell     *cell
-	options  whitelist.Options
-	counts   *countsFile
-	state    *stateFile
-	border   *border // nil if there is none
+	cfg     *config.Config
+	cell    *cell
+	options whitelist.Options
+	counts  *countsFile
+	state   *stateFile
+	border  *border // nil if there is none
+
+	membership *membership // nil if we are alone
+
 	signals  *signals
 	door     *door
 	heir     *heir            // while we take another's place
@@ -79,6 +82,7 @@ func (t *tracker) serve() error {
 	t.tellStopping()
 	t.endSnapshots()
 	t.server.Stop()
+	t.membership.leave()
 	t.saveSnapshot(true)
 	return nil
 }
@@ -115,6 +119,9 @@ func (t *tracker) prepare() (err error) {
 	t.state = newStateFile(t.cfg.StateFile)
 	t.door = newDoor(t.cfg)
 	t.border = newBorder(t.cfg)
+	if t.membership, err = newMembership(t.cfg); err != nil {
+		return err
+	}
 	if t.cell.locks() {
 		t.border.keepOutside()
 		t.options.KeepOutside()
@@ -177,6 +184,7 @@ func (t *tracker) check() error {
 		return err
 	}
 	t.checkUp(loop.Probe(loop.Config{Listen: t.listens(), MaxConns: t.cfg.Connections, ReceiveBuffer: receiveBuffer}))
+	t.membership.checkUp()
 	t.options.FIFOAdd, t.options.FIFODelete = "", ""
 	if err := t.enter(); err != nil {
 		return err
@@ -262,14 +270,21 @@ func (t *tracker) loopConfig(sockets []int) loop.Config {
 	if t.border != nil {
 		c.LAN = t.border.lan
 	}
-	if len(t.cfg.Whitelist)+len(t.cfg.Blacklist) > 0 {
-		// The lists are read by ready, after the reactors were made.
-		c.Allowed = func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
-	}
+	c.Allowed = t.allowed()
+	t.shareWith(&c)
 	// What a service manager has opened is all there is to be.
 	opened := t.cfg.ListenDefault() && len(sockets) > 0 && (t.heir == nil || !t.listensThere(sockets))
 	c.Listen = slices.DeleteFunc(t.listens(), func(a loop.Addr) bool { return opened && !a.Metrics })
 	return c
+}
+
+// allowed returns what says whether a torrent is served, nil if all are. The
+// lists are read by ready, after the reactors were made.
+func (t *tracker) allowed() func(*proto.Infohash) bool {
+	if len(t.cfg.Whitelist)+len(t.cfg.Blacklist) == 0 {
+		return nil
+	}
+	return func(ih *proto.Infohash) bool { return t.lists.Allowed(ih) }
 }
 
 // listens returns where to listen, as package loop has it.

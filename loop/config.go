@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tracker/proto"
+	"tracker/stats"
 	"tracker/store"
 )
 
@@ -74,6 +75,9 @@ type Config struct {
 	// and may be nil: then nobody is told. An error ends Run, and after Resume
 	// nobody is told. May be nil.
 	Join func(s *Server) (share func() Sharer, err error)
+	// Cluster says what these other trackers are, for statistics. It is called by
+	// several goroutines; nil: there are none.
+	Cluster func() stats.Cluster
 	// WallMinutes has minutes of the store begin when those of the wall clock do,
 	// so that trackers of several machines count alike.
 	WallMinutes bool

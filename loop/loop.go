@@ -281,7 +281,7 @@ func (s *Server) openLedger() {
 	s.ledger.store, s.ledger.clock, s.ledger.process = s.cfg.Store, &s.clock, newProcess(&s.cfg, &s.quota)
 	s.ledger.started = s.clock.millis.Load()
 	s.ledger.trackerID = binary.LittleEndian.Uint32(id[:])
-	s.ledger.version = s.cfg.Version
+	s.ledger.version, s.ledger.cluster = s.cfg.Version, s.cfg.Cluster
 	if !s.cfg.NoPage {
 		s.ledger.history = stats.NewHistory()
 	}

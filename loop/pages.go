@@ -21,6 +21,7 @@ type ledger struct {
 	clock       *clock
 	process     *process
 	history     *stats.History                    // nil: there is none
+	cluster     func() stats.Cluster              // nil: there is none
 	counters    [stats.NumWires][]*stats.Counters // one for each reactor, by what it serves
 	woodpeckers []*stats.Woodpeckers              // one for each reactor
 	own         stats.Counters                    // of no reactor; several goroutines count here, rarely
@@ -43,6 +44,11 @@ func (l *ledger) read(s *stats.Snapshot) {
 		}
 	}
 	s.Add(&l.own)
+	if l.cluster != nil {
+		c := l.cluster()
+		s.Cluster = &c
+		s.Totals[stats.SyncRecords][stats.V4] += c.RecordsReceived // of both families
+	}
 	torrents, seeders, leechers := l.store.Totals()
 	s.Torrents, s.Seeders, s.Peers = uint64(torrents), uint64(seeders), uint64(seeders+leechers)
 }

@@ -2,16 +2,18 @@ package stats
 
 import "time"
 
-// Cluster is what is known of the other trackers that announces are shared with.
+// A Cluster is what several trackers that share their announces are to one of
+// them. Numbers only grow, from the start of the process.
 type Cluster struct {
-	Name      string
+	Name      string   // of this one
 	Connected bool     // to a broker
 	Complete  bool     // joining is over
 	Joined    uint64   // peers taken over while joining
 	Members   []Member // others heard of within the last 10 s or so, sorted by name
 
 	BatchesSent, BatchesReceived, BytesSent, BytesReceived uint64
-	RecordsSent, RecordsReceived, RecordsApplied           uint64
+
+	RecordsSent, RecordsReceived, RecordsApplied uint64
 
 	Dropped   uint64 // records that were not sent because a queue was full or no broker was there
 	Rejected  uint64 // messages that could not be right
@@ -25,8 +27,8 @@ type Cluster struct {
 // A Member is another tracker of the cluster.
 type Member struct {
 	Name           string
-	Lag            time.Duration // of its last batch
-	Seen           time.Duration // ago
+	Lag            time.Duration // of its batches, from the oldest announce in one to its arrival
+	Seen           time.Duration // since it was heard of
 	Received, Lost uint64        // batches
-	Differing      int           // buckets when digests were compared last
+	Differing      int           // buckets whose digests differed in the last round
 }

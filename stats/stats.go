@@ -71,6 +71,8 @@ type Snapshot struct {
 	Peers         uint64 // of all torrents, seeders included
 	Seeders       uint64
 
+	Cluster *Cluster // nil: this tracker is alone
+
 	TrackerID uint32 // drawn at the start of the process
 	Version   string // one line or several, without the last line end
 }
