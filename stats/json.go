@@ -37,6 +37,7 @@ func AppendJSON(dst []byte, r *Report) []byte {
 		{"receive_errors", []Counter{UDPReceiveErrors}},
 	})
 	j.figures("snapshots", t, []figure{{"written", []Counter{Snapshots}}, {"failed", []Counter{SnapshotErrors}}})
+	j.cluster(r.Cluster)
 	j.process(&r.Process)
 	j.open("latency")
 	j.latency("udp", &r.Times[UDP])

@@ -166,6 +166,7 @@ func AppendMetrics(dst []byte, r *Report, f *Floor) []byte {
 	x.labeled("tracker_peers", `role="seeder"`, r.Seeders)
 	x.labeled("tracker_peers", `role="leecher"`, r.Leechers())
 	x.gauge("tracker_torrents", "Torrents known, those without peers included.", r.Torrents)
+	x.cluster(r.Cluster)
 	x.times()
 	x.gauge("tracker_connections", "TCP connections that are open.", r.Conns.Open)
 	x.gauge("tracker_connections_limit", "TCP connections that may be open at once.", r.Conns.Limit)
