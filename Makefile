@@ -143,6 +143,9 @@ soak: build ## an hour at half load with churn, list reloads and snapshots: does
 
 AXE = axe-core@4.10.3
 
+cluster: build ## three trackers with 200,000 peers: ten minutes of churn, kills and a minute's partition; speed of one that shares
+	$(GO) test ./e2e -run 'TestClusterChurn|TestClusterSpeed' -v -count 1 -timeout 40m -cluster-churn 200s -cluster-peers 200000 -cluster-cut 60s -cluster-speed 10s
+
 axe: ## have axe-core check the page of statistics, light and dark; fetched with npm
 	npm install --silent --no-save --prefix dist/axe $(AXE)
 	$(GO) test -run '^TestPage$$' -count 1 -v ./e2e -axe ../dist/axe/node_modules/axe-core/axe.min.js
@@ -161,4 +164,4 @@ clean: ## remove what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-.PHONY: build man deb lint-deb test-deb test-packages release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak axe profile bench clean help
+.PHONY: build man deb lint-deb test-deb test-packages release-table test-386 test-qemu release release-check licences test check lint cross fuzz kills upgrades memory compare router-sim torture soak cluster axe profile bench clean help

@@ -266,9 +266,9 @@ func (t *tracker) join(s *loop.Server) (func() loop.Sharer, error) {
 	return func() loop.Sharer { return node.Recorder() }, nil
 }
 
-// printing makes a character of a name one that can be printed.
+// printing makes a character of a name one that can be printed anywhere.
 func printing(r rune) rune {
-	if r <= ' ' || r > '~' {
+	if r <= ' ' || r > '~' || strings.ContainsRune(`"<\`, r) {
 		return '_'
 	}
 	return r

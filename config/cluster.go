@@ -43,7 +43,7 @@ var clusterKeys = []key{
 		sample: "tracker", kind: kindName, set: (*parser).setSubject,
 	},
 	{
-		name: "cluster.name", arg: "name", def: "none (the host's name, a colon and the port that is listened on first)", allowed: "1 to 64 printable ASCII characters without blanks",
+		name: "cluster.name", arg: "name", def: "none (the host's name, a colon and the port that is listened on first)", allowed: `1 to 64 printable ASCII characters but blanks, ", < and \`,
 		doc:    "What this tracker is called in the statistics of the others. Each needs a name of its own.",
 		sample: "tracker-1", kind: kindName, set: (*parser).setClusterName,
 	},
@@ -135,8 +135,8 @@ func (p *parser) setClusterName(v string) error {
 	if err := word(v); err != nil {
 		return err
 	}
-	if strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
-		return errors.New("a character in it is not printable ASCII")
+	if strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"<\`, r) }) >= 0 {
+		return errors.New("a character in it is not allowed")
 	}
 	p.clusterAt = p.place
 	return p.clusterName(&p.cfg.ClusterName, v)

@@ -74,7 +74,7 @@ var keyCases = map[string]struct{ good, bad []string }{
 		bad:  []string{"192.0.2.1:4222", "http://192.0.2.1", "nats://", "nats://:4222", "nats://a:", "nats://a:0", "nats://a:65536", "nats://a/b", "nats://a?b", "nats://a b", "nats://a:b:c"},
 	},
 	"cluster.subject":            {good: []string{"a.b-c_D.1\ncluster.url nats://a", "tracker"}, bad: []string{"a..b", ".a", "a.*", "a.>", "ä", strings.Repeat("a", 65)}},
-	"cluster.name":               {good: []string{"tracker-1:6969\ncluster.url nats://a"}, bad: []string{"tracker 1", "ä", strings.Repeat("a", 65)}},
+	"cluster.name":               {good: []string{"tracker-1:6969\ncluster.url nats://a"}, bad: []string{"tracker 1", "ä", `a"b`, "<b>", strings.Repeat("a", 65)}},
 	"cluster.credentials":        {good: []string{"a file\ncluster.url nats://a"}, bad: []string{"\x7f"}},
 	"cluster.tls.ca":             {good: []string{"ca.pem\ncluster.url nats://a"}, bad: []string{"\x7f"}},
 	"cluster.tls.cert":           {good: []string{"cert.pem\ncluster.tls.key key.pem\ncluster.url tls://a"}, bad: []string{"cert.pem"}},

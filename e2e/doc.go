@@ -12,6 +12,9 @@
 //     for transmission, aria2 and libtorrent, in network namespaces of its own.
 //   - home_test.go moves files out of a home network behind NAT, into it and
 //     within it, with the tracker inside.
+//   - cluster_test.go and its neighbours have three trackers share what they know
+//     by way of three nats-servers, kill and cut some of them, and move files
+//     between clients that know different ones.
 //   - proxies_test.go puts nginx and haproxy in front, and sees that the peers
 //     get the client's address, and nobody else's by forging a header.
 //   - prometheus_test.go has Prometheus read the metrics, and tell at what rate
@@ -27,7 +30,7 @@
 //     and both see it go on serving.
 //
 // The tests need Linux. The transfers need root, for the namespaces, and the
-// clients, the others nginx, haproxy, curl, Prometheus and Chromium; what is
+// clients, the others nginx, haproxy, curl, nats-server, Prometheus and Chromium; what is
 // missing is named, and is a failure: a test that skips is a test nobody
 // misses. Nothing here imports a package of the tracker, so no mistake can
 // cancel itself out.
