@@ -236,3 +236,21 @@ func TestTakesGzip(t *testing.T) {
 		}
 	}
 }
+
+// TestSyncs checks that the page of announces learnt from other trackers counts
+// them, and that one alone has learnt none.
+func TestSyncs(t *testing.T) {
+	r := newTestReactor()
+	page := func() string {
+		got, _ := r.request(nil, pageRequest("/stats?mode=syncs"), client4)
+		_, body, _ := strings.Cut(string(got), "\r\n\r\n")
+		return body
+	}
+	if got := page(); !strings.HasPrefix(got, "0\n0\n0 seconds") {
+		t.Errorf("alone: %q", got)
+	}
+	r.ledger.cluster = func() stats.Cluster { return stats.Cluster{RecordsReceived: 41} }
+	if got := page(); !strings.HasPrefix(got, "41\n0\n0 seconds") {
+		t.Errorf("one of several: %q", got)
+	}
+}

@@ -123,7 +123,9 @@ func TestJSONNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := parseJSON(t, AppendJSON(nil, fullReport()))
+	r := fullReport()
+	r.Cluster = cluster()
+	got := parseJSON(t, AppendJSON(nil, r))
 	golden, err := os.ReadFile(filepath.Join("testdata", "json.names"))
 	if err != nil {
 		t.Fatal(err)
