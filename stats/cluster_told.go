@@ -25,8 +25,14 @@ func (j *object) cluster(c *Cluster) {
 		{"batches", []number{{"sent", c.BatchesSent}, {"received", c.BatchesReceived}, {"lost", c.Lost}}},
 		{"bytes", []number{{"sent", c.BytesSent}, {"received", c.BytesReceived}}},
 		{"records", []number{
-			{"sent", c.RecordsSent}, {"dropped", c.Dropped}, {"received", c.RecordsReceived}, {"applied", c.RecordsApplied},
-			{"stale", c.Stale}, {"conflicts", c.Conflicts}, {"refused", c.Refused}, {"repaired", c.Repaired},
+			{"sent", c.RecordsSent},
+			{"dropped", c.Dropped},
+			{"received", c.RecordsReceived},
+			{"applied", c.RecordsApplied},
+			{"stale", c.Stale},
+			{"conflicts", c.Conflicts},
+			{"refused", c.Refused},
+			{"repaired", c.Repaired},
 		}},
 	} {
 		j.open(group.name)
@@ -88,8 +94,10 @@ func (x *exposition) cluster(c *Cluster) {
 		{"tracker_cluster_records_dropped_total", "Announces not told to others, because there were too many or no server was there.", []number{{"", c.Dropped}}},
 		{"tracker_cluster_records_received_total", "Announces heard of other trackers.", []number{{"", c.RecordsReceived}}},
 		{"tracker_cluster_records_total", "What became of those.", []number{
-			{`outcome="applied"`, c.RecordsApplied}, {`outcome="stale"`, c.Stale},
-			{`outcome="conflict"`, c.Conflicts}, {`outcome="refused"`, c.Refused},
+			{`outcome="applied"`, c.RecordsApplied},
+			{`outcome="stale"`, c.Stale},
+			{`outcome="conflict"`, c.Conflicts},
+			{`outcome="refused"`, c.Refused},
 		}},
 		{"tracker_cluster_records_repaired_total", "Peers learnt by comparing what there is.", []number{{"", c.Repaired}}},
 		{"tracker_cluster_peers_joined_total", "Peers taken over from another tracker at the start.", []number{{"", c.Joined}}},
