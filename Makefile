@@ -144,7 +144,7 @@ soak: build ## an hour at half load with churn, list reloads and snapshots: does
 AXE = axe-core@4.10.3
 
 cluster: build ## three trackers with 200,000 peers: ten minutes of churn, kills and a minute's partition; speed of one that shares
-	$(GO) test ./e2e -run 'TestClusterChurn|TestClusterSpeed' -v -count 1 -timeout 40m -cluster-churn 200s -cluster-peers 200000 -cluster-cut 60s -cluster-speed 10s
+	$(GO) test ./e2e -run 'TestClusterChurn|TestClusterSpeed' -v -count 1 -timeout 40m -cluster-churn 200s -cluster-peers 200000 -cluster-rate 2000 -cluster-cut 60s -cluster-agree 5m -cluster-speed 10s
 
 axe: ## have axe-core check the page of statistics, light and dark; fetched with npm
 	npm install --silent --no-save --prefix dist/axe $(AXE)

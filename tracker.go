@@ -75,6 +75,7 @@ func (t *tracker) serve() error {
 	t.watchDoor()
 	t.tellReady()
 	t.releaseProgram()
+	defer time.AfterFunc(settleTime, t.releaseProgram).Stop()
 	if replaced := t.obey(); replaced {
 		t.endNotes()
 		return nil // our sockets are another's now
@@ -153,6 +154,11 @@ func (t *tracker) ready(h *loop.Heritage) error {
 	t.confine()
 	return nil
 }
+
+// settleTime is how long after the start everything has run once that runs
+// without requests: what of the program that took beside it is given back once
+// more, a megabyte of seven.
+const settleTime = 1500 * time.Millisecond
 
 // releaseProgram gives back what of the program is resident; see
 // [programPart.release].

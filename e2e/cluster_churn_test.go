@@ -16,6 +16,7 @@ var (
 	clusterChurn = flag.Duration("cluster-churn", 5*time.Second, "how long peers come and go in TestClusterChurn, each time")
 	clusterPeers = flag.Int("cluster-peers", 4000, "how many there are then")
 	clusterCut   = flag.Duration("cluster-cut", 8*time.Second, "how long a node is cut off")
+	clusterRate  = flag.Int("cluster-rate", 5000, "how many announces a second there are then")
 )
 
 // churnTorrents is how many torrents the peers are in.
@@ -127,10 +128,11 @@ func (c *churner) step(most int) {
 	}
 }
 
-// run goes on for a while, at some tenth of what nodes can do.
+// run goes on for a while.
 func (c *churner) run(span time.Duration, most int) {
-	for end := time.Now().Add(span); time.Now().Before(end); {
-		for range 200 {
+	began, done := time.Now(), 0
+	for time.Since(began) < span {
+		for ; done < int(time.Since(began).Seconds()*float64(*clusterRate)); done++ {
 			c.step(most)
 		}
 		time.Sleep(pollEvery)
@@ -170,6 +172,9 @@ func TestClusterChurn(t *testing.T) {
 		t.Helper()
 		took := awaitAgreed(t, nodes, c.totals(), ghosts)
 		t.Logf("%s: %d peers, %d have left; all agree after %v", after, len(c.there), c.gone, took.Round(time.Second/10))
+	}
+	for range 4 * *clusterPeers { // as fast as it goes
+		c.step(*clusterPeers)
 	}
 	c.run(*clusterChurn, *clusterPeers)
 	agree("churn")

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/binary"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -34,11 +35,12 @@ const (
 	batchTime = time.Second
 	// joinLimit is for nodes to find each other and take over what there is.
 	joinLimit = 30 * time.Second
-	// agreeLimit is for nodes to know the same after something was lost: two
-	// rounds of comparing, every 30 s, and one in which what still moves is left
-	// out.
-	agreeLimit = 2 * time.Minute
 )
+
+// agreeLimit is for nodes to know the same after something was lost: two rounds of
+// comparing, every 30 s, and one in which what still moves is left out. Where very
+// much was lost there is a bound on what is exchanged in a round.
+var agreeLimit = flag.Duration("cluster-agree", 2*time.Minute, "how long trackers may take until they know the same")
 
 // A broker is one NATS server.
 type broker struct {
@@ -352,8 +354,8 @@ func awaitAgreed(t *testing.T, nodes []*node, want totals, ghosts int) time.Dura
 			}
 			return time.Since(began)
 		}
-		if time.Since(began) > agreeLimit {
-			t.Fatalf("after %v the nodes have %v, want %v", agreeLimit, all, want)
+		if time.Since(began) > *agreeLimit {
+			t.Fatalf("after %v the nodes have %v, want %v", *agreeLimit, all, want)
 		}
 		time.Sleep(10 * pollEvery)
 	}
