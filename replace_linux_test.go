@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"tracker/handover"
+	"tracker/loop"
 	"tracker/store"
 )
 
@@ -138,6 +140,28 @@ func TestReplace(t *testing.T) {
 			p.signal(syscall.SIGTERM)
 			p.ends(0)
 		})
+	}
+}
+
+// TestHeritageWords checks that what one process says of its connection ids is
+// what another reads, and that no part of it is taken for less.
+func TestHeritageWords(t *testing.T) {
+	h := &loop.Heritage{
+		IDs:   loop.ConnIDs{Secret: [16]byte{1}, Clock: 2},
+		Clock: &loop.StoreClock{Minute: 3, Base: 4, Sweeping: true},
+		Earlier: []loop.EarlierIDs{
+			{ConnIDs: loop.ConnIDs{Secret: [16]byte{5}, Clock: 6}, Left: 7},
+			{ConnIDs: loop.ConnIDs{Secret: [16]byte{8}, Clock: 9}, Left: 10},
+		},
+	}
+	said := appendHeritage(nil, h)
+	for n := range len(said) {
+		if got, err := parseHeritage(said[:n]); err == nil && 2-len(got.Earlier) != (len(said)-n)/earlierLen {
+			t.Errorf("%d bytes are %+v", n, got)
+		}
+	}
+	if got, err := parseHeritage(said); err != nil || !reflect.DeepEqual(got, h) {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 

@@ -53,7 +53,7 @@ func (t *tracker) inherit(to *loop.Heritage) error {
 		logf(warning, "replace", "process %d has ended before it gave everything; serving without what it knew", h.welcome.pid)
 		to.Conns = got.Conns
 		if t.loadSnapshot(&to.IDs); got.IDs != (loop.ConnIDs{}) {
-			to.IDs = got.IDs
+			to.IDs, to.Earlier = got.IDs, got.Earlier
 		}
 		t.loadState()
 		return nil

@@ -77,18 +77,32 @@ func parseWelcome(b []byte) (welcome, error) {
 //	24  where the store's minute 0 is   8  nanoseconds of the machine's clock
 //	32  the store's minute              4
 //	36  1 if a sweep is under way       4
+//	40  for each secret of before: it  16
+//	    its clock                       8  nanoseconds
+//	    for how long it is good         8  nanoseconds
+//
+// Only trackers that share their announces have secrets of before, which those
+// that do not know of these refuse.
 func appendHeritage(b []byte, h *loop.Heritage) []byte {
 	b = append(b, h.IDs.Secret[:]...)
 	b = le.AppendUint64(b, uint64(h.IDs.Clock))
 	b = le.AppendUint64(b, uint64(h.Clock.Base))
 	b = le.AppendUint32(b, uint32(h.Clock.Minute))
-	return le.AppendUint32(b, flagsOf(h.Clock.Sweeping))
+	b = le.AppendUint32(b, flagsOf(h.Clock.Sweeping))
+	for _, e := range h.Earlier {
+		b = append(b, e.Secret[:]...)
+		b = le.AppendUint64(le.AppendUint64(b, uint64(e.Clock)), uint64(e.Left))
+	}
+	return b
 }
 
-const heritageLen = 40
+const (
+	heritageLen = 40
+	earlierLen  = 32
+)
 
 func parseHeritage(b []byte) (*loop.Heritage, error) {
-	if len(b) != heritageLen {
+	if len(b) < heritageLen || (len(b)-heritageLen)%earlierLen != 0 {
 		return nil, handover.ErrMessage
 	}
 	h := &loop.Heritage{Clock: &loop.StoreClock{
@@ -96,6 +110,12 @@ func parseHeritage(b []byte) (*loop.Heritage, error) {
 	}}
 	copy(h.IDs.Secret[:], b)
 	h.IDs.Clock = time.Duration(le.Uint64(b[16:]))
+	for b = b[heritageLen:]; len(b) > 0; b = b[earlierLen:] {
+		e := loop.EarlierIDs{Left: time.Duration(le.Uint64(b[24:]))}
+		copy(e.Secret[:], b)
+		e.Clock = time.Duration(le.Uint64(b[16:]))
+		h.Earlier = append(h.Earlier, e)
+	}
 	return h, nil
 }
 

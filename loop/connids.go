@@ -61,6 +61,13 @@ type earlierIDs struct {
 	until time.Duration // when the last of them is no good any more
 }
 
+// EarlierIDs are ids that a server does not make any more, but that are good for
+// a while.
+type EarlierIDs struct {
+	ConnIDs
+	Left time.Duration // until they are not
+}
+
 // connKeys are what connection ids are made and checked with in one epoch.
 type connKeys struct {
 	hourKey
@@ -102,11 +109,27 @@ func hourKeyOf(ids *ConnIDs, from, now time.Duration) hourKey {
 }
 
 // use makes ids those of an earlier process, before anything is served.
-func (m *idMint) use(ids ConnIDs, now time.Duration) {
+func (m *idMint) use(ids ConnIDs, earlier []EarlierIDs, now time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ids, m.from = ids, now
+	m.ids, m.from, m.earlier = ids, now, nil
+	for _, e := range earlier[:min(len(earlier), maxEarlier)] {
+		m.earlier = append(m.earlier, earlierIDs{e.ConnIDs, now, now + min(e.Left, earlierLimit)})
+	}
+	m.shared = m.shared || len(m.earlier) > 0
 	m.publish(now)
+}
+
+// past returns the ids of before that are still good.
+func (m *idMint) past(now time.Duration) (all []EarlierIDs) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.earlier {
+		if now < e.until {
+			all = append(all, EarlierIDs{ConnIDs{e.Secret, e.Clock + now - e.from}, e.until - now})
+		}
+	}
+	return all
 }
 
 // refresh publishes keys of the present, if those that are out are of an epoch

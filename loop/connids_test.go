@@ -57,7 +57,7 @@ func TestAdopt(t *testing.T) {
 	f := &fakeTime{t: 10 * time.Minute}
 	m := newMint(&c)
 	secret := func(n byte) [16]byte { return [16]byte{n} }
-	m.use(ConnIDs{secret(1), 50 * epochLength}, f.t)
+	m.use(ConnIDs{secret(1), 50 * epochLength}, nil, f.t)
 	id := func() proto.ConnID { return c.keys.Load().id(addr) }
 	passes := func(d time.Duration) {
 		f.t += d
@@ -86,10 +86,22 @@ func TestAdopt(t *testing.T) {
 	if got := m.present(f.t).Clock; got != 70*epochLength+30*time.Minute {
 		t.Errorf("the clock has gone back to %v", got)
 	}
+	var c2 clock // of a process that goes on with it
+	m2 := newMint(&c2)
+	m2.use(m.present(f.t), m.past(f.t), f.t)
+	for _, id := range []proto.ConnID{first, second} {
+		if !c2.keys.Load().valid(id, addr) {
+			t.Error("an id is no good in another process")
+		}
+	}
 	passes(59 * time.Minute) // the first secret's clock is at 50:59, the second's at 71:29
 	good("the first, the hour over", first, true)
 	good("the second, the hour over", second, true)
 	passes(time.Hour + time.Minute)
+	m2.refresh(f.t)
+	if n := len(c2.keys.Load().earlier); n != 0 {
+		t.Errorf("the other process keeps %d earlier secrets for nothing", n)
+	}
 	good("the first, two hours later", first, false)
 	if n := len(c.keys.Load().earlier); n != 0 {
 		t.Errorf("%d earlier secrets are kept for nothing", n)

@@ -15,6 +15,8 @@ import (
 // sockets and what its store holds.
 type Heritage struct {
 	IDs ConnIDs
+	// Earlier are ids of other secrets, the youngest first.
+	Earlier []EarlierIDs
 	// Clock is that of the store, if the store is that process's.
 	Clock *StoreClock
 	// Conns are open connections. The server owns their descriptors.
@@ -114,8 +116,9 @@ func (s *Server) read() {
 // valid until it resumes.
 func (s *Server) Heritage() *Heritage {
 	h := &Heritage{
-		IDs:   s.ConnIDs(),
-		Clock: &StoreClock{Minute: s.Minute(), Base: s.keeper.base, Sweeping: s.keeper.sweeping},
+		IDs:     s.ConnIDs(),
+		Earlier: s.mint.past(s.cfg.Now()),
+		Clock:   &StoreClock{Minute: s.Minute(), Base: s.keeper.base, Sweeping: s.keeper.sweeping},
 	}
 	for _, t := range s.tcp {
 		h.Conns = append(h.Conns, t.connections()...)
@@ -125,7 +128,7 @@ func (s *Server) Heritage() *Heritage {
 
 // inheritFrom goes on with h, before anything is served.
 func (s *Server) inheritFrom(h *Heritage) {
-	s.mint.use(h.IDs, s.cfg.Now())
+	s.mint.use(h.IDs, h.Earlier, s.cfg.Now())
 	if c := h.Clock; c != nil {
 		s.clock.minute.Store(uint32(c.Minute))
 		s.keeper.base, s.keeper.sweeping = c.Base, c.Sweeping

@@ -177,7 +177,7 @@ func (s *Server) start() error {
 		closed: make(chan struct{}),
 	}
 	s.mint.keys = &s.clock.keys
-	s.mint.use(newConnIDs(s.cfg.Now()), s.cfg.Now())
+	s.mint.use(newConnIDs(s.cfg.Now()), nil, s.cfg.Now())
 	s.keeper = newTimekeeper(s.cfg.Now, &s.mint, &s.clock, s.cfg.Store)
 	s.openLedger()
 	s.guard = newGuard(s.cfg.Rates)
