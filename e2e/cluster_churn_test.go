@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"crypto/sha1"
 	"encoding/binary"
 	"flag"
 	"math/rand/v2"
@@ -20,7 +21,7 @@ var (
 )
 
 // churnTorrents is how many torrents the peers are in.
-const churnTorrents = 500
+const churnTorrents = 2000
 
 // A churner has peers come and go at several nodes, and remembers what there has
 // to be. A peer stays with its node, and what has left does not come back, as a
@@ -41,11 +42,15 @@ type member struct {
 }
 
 // infohash and port are those of a peer: there are more peers than ports.
-func (m member) infohash() (ih [20]byte) {
-	binary.BigEndian.PutUint32(ih[:], uint32(m.number%churnTorrents))
-	ih[19] = 'c'
-	return ih
-}
+func (m member) infohash() [20]byte { return churnHashes[m.number%churnTorrents] }
+
+// churnHashes are as infohashes are: what is compared is divided by them.
+var churnHashes = func() (all [churnTorrents][20]byte) {
+	for i := range all {
+		all[i] = sha1.Sum(binary.BigEndian.AppendUint32(nil, uint32(i)))
+	}
+	return all
+}()
 
 func (m member) port() uint16 { return uint16(1 + m.number/churnTorrents) }
 
