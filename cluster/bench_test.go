@@ -110,8 +110,8 @@ func fill(s *store.Store, peers int) {
 }
 
 // BenchmarkBatch is what a record costs whom it is told to, from the bytes of its
-// batch to the store, with a million torrents: new peers, renewals, changes of
-// state and stops.
+// batch to the store, with a million torrents of two peers. One in 20 is a stop, as
+// many are new, one in 50 changes its state; the others are renewals.
 func BenchmarkBatch(b *testing.B) {
 	n := testNode(b)
 	n.complete.Store(true)
@@ -125,13 +125,16 @@ func BenchmarkBatch(b *testing.B) {
 	for b.Loop() {
 		out.begin(n.clock.seconds())
 		for !out.full() {
-			i := rnd.IntN(2 * torrents * 5 / 4) // a fifth are new
-			ih, p, flags := torrent(i/2%torrents), peer4(i), mark(0)
-			switch r := rnd.IntN(10); {
-			case r == 0:
-				flags = markStopped
-			case r < 4:
+			i := rnd.IntN(2 * torrents)
+			ih, p, flags := torrent(i/2), peer4(i), mark(0)
+			if i%4 == 3 {
+				p = peer6(i)
+			}
+			if (i%3 == 0) != (rnd.IntN(50) == 0) {
 				flags = markSeeder
+			}
+			if rnd.IntN(20) == 0 {
+				flags = markStopped
 			}
 			out.add(&ih, p.Compact(), flags, n.clock.seconds())
 		}

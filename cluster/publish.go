@@ -23,6 +23,8 @@ type publisher struct {
 	node  *Node
 	batch batch
 	msg   []byte
+
+	hashes []uint64
 }
 
 // publish sends batches until the node stops: every so often, and at once when
@@ -65,18 +67,7 @@ func (p *publisher) collect() {
 	n.mu.Unlock()
 	for _, r := range recorders {
 		entries := r.take()
-		n.stops.Lock()
-		for i := range entries {
-			e := &entries[i]
-			when := n.clock.second(now, e.minute)
-			compact := e.peer.Compact()
-			if hash := peerHash(&e.infohash, compact); e.flags&markStopped != 0 {
-				n.stops.stopped(hash, when)
-			} else {
-				n.stops.heard(hash, when)
-			}
-		}
-		n.stops.Unlock()
+		p.note(entries, now)
 		n.changed(entries, now)
 		for i := range entries {
 			e := &entries[i]
@@ -85,6 +76,25 @@ func (p *publisher) collect() {
 	}
 	for i := range again {
 		p.add(&again[i].infohash, again[i].peer.Compact(), markStopped, again[i].when)
+	}
+}
+
+// note notes who stopped and who came back.
+func (p *publisher) note(entries []entry, now uint32) {
+	n := p.node
+	p.hashes = p.hashes[:0]
+	for i := range entries {
+		p.hashes = append(p.hashes, peerHash(&entries[i].infohash, entries[i].peer.Compact()))
+	}
+	n.stops.Lock()
+	defer n.stops.Unlock()
+	n.stops.touch(p.hashes)
+	for i, hash := range p.hashes {
+		if when := n.clock.second(now, entries[i].minute); entries[i].flags&markStopped != 0 {
+			n.stops.stopped(hash, when)
+		} else {
+			n.stops.heard(hash, when)
+		}
 	}
 }
 

@@ -8,13 +8,14 @@ import (
 // An inbox is where what came from others is made ready for the store. It
 // belongs to one goroutine.
 type inbox struct {
-	node    *Node
-	changes []store.Change
-	hashes  []uint64
-	whens   []uint32
-	late    bool // they have no order, or others of the sender were here before
-	repair  bool // they come by reconciling or joining
-	applied uint64
+	node     *Node
+	changes  []store.Change
+	hashes   []uint64
+	whens    []uint32
+	late     bool   // they have no order, or others of the sender were here before
+	repair   bool   // they come by reconciling or joining
+	applied  uint64 // peers
+	received uint64 // records since the last apply
 }
 
 // inboxLen is how many records are handed to the store at once.
@@ -32,7 +33,7 @@ func newInbox(n *Node) *inbox {
 // add adds a record, and applies what there is if that is enough.
 func (in *inbox) add(ih *proto.Infohash, compact []byte, m mark, when uint32) {
 	n := in.node
-	n.count.recordsReceived.Add(1)
+	in.received++
 	if n.cfg.Allowed != nil && !n.cfg.Allowed(ih) {
 		return
 	}
@@ -81,6 +82,8 @@ func (in *inbox) apply() {
 	}
 	n.bucketMu.Unlock()
 	in.applied += applied
+	n.count.recordsReceived.Add(in.received)
+	in.received = 0
 	n.count.recordsApplied.Add(applied)
 	n.count.stale.Add(stale)
 	n.count.conflicts.Add(conflicts)
