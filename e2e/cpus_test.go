@@ -68,7 +68,9 @@ func release(t *testing.T, name string) (path string) {
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
 	}
-	binary, err := os.ReadFile(filepath.Join("..", strings.TrimSpace(string(out))))
+	built := filepath.Join("..", strings.TrimSpace(string(out)))
+	checkArchive(t, built)
+	binary, err := os.ReadFile(built)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +80,23 @@ func release(t *testing.T, name string) (path string) {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// checkArchive checks that the archive of a binary has what is to be passed on
+// with it, and what its user reads.
+func checkArchive(t *testing.T, binary string) {
+	t.Helper()
+	list, err := exec.Command("tar", "-tzf", binary+".tar.gz").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"tracker", "LICENSE", "THIRD_PARTY.txt", "README.md", "CHANGELOG.md", "tracker.conf.example", "bttracker.8", "bttracker.conf.5",
+	} {
+		if !bytes.Contains(list, []byte("/"+name+"\n")) {
+			t.Errorf("the archive of %s has no %s, but\n%s", binary, name, list)
+		}
+	}
 }
 
 // TestCPUs runs released binaries under qemu, one after the other, and speaks
