@@ -20,7 +20,7 @@ TAGGED  := $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' --abbre
 VERSION ?= $(if $(TAGGED),$(TAGGED),$(NEXT)-dev$(if $(COMMIT),-g$(COMMIT)))$(DIRTY)
 LDFLAGS  = -s -X main.version=$(VERSION) -X main.commit=$(COMMIT)$(DIRTY)
 
-RELEASE  = GO='$(GO)' VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' PGO='$(PGO)' SOURCE_DATE_EPOCH='$(EPOCH)'
+RELEASE  = GO='$(GO)' VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' SOURCE_DATE_EPOCH='$(EPOCH)'
 EPOCH   := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)
 
 build: ## build ./tracker, one static binary
