@@ -151,9 +151,14 @@ func TestFlood(t *testing.T) {
 	p, tcp, udp := startFlooded(t, "limit.rate.address 50\nlimit.rate.prefix 500\nlimit.rate.burst 2\n")
 	var ended atomic.Bool
 	var floods sync.WaitGroup
+	t.Cleanup(func() { ended.Store(true); floods.Wait() }) // whatever becomes of the test
 	var asked, answered, gets, got atomic.Int64
-	for i := range 20 {
-		b := newBidder(t, fmt.Sprintf("127.1.2.%d", i+1), udp)
+	b := newBidder(t, "127.9.9.9", udp)
+	var flooders [20]*bidder // all connected before the first of them floods
+	for i := range flooders {
+		flooders[i] = newBidder(t, fmt.Sprintf("127.1.2.%d", i+1), udp)
+	}
+	for _, b := range flooders {
 		floods.Go(func() {
 			for !ended.Load() {
 				for range 32 {
@@ -180,7 +185,6 @@ func TestFlood(t *testing.T) {
 			}
 		})
 	}
-	b := newBidder(t, "127.9.9.9", udp)
 	missing, rounds := 0, 20
 	var waits []time.Duration
 	tick := time.NewTicker(100 * time.Millisecond)
