@@ -47,7 +47,7 @@ test-qemu: ## released binaries under qemu, for each CPU; and tests of big endia
 	GOARCH=mips GOMIPS=softfloat $(GO) test -exec qemu-mips-static -timeout 20m $(NARROW) -skip '$(NOTQEMU)'
 
 # qemu has no memory that can be handed on; see goesByPage in package store.
-NOTQEMU = Adopt|Shared|MemoryLayout
+NOTQEMU = Adopt|Shared|WhoShares|MemoryLayout
 
 check: lint test cross ## test, linters, and builds for small machines
 
