@@ -255,7 +255,7 @@ func (t *tracker) join(s *loop.Server) (func() loop.Sharer, error) {
 	node, err := cluster.Start(cluster.Config{
 		URLs: m.urls, Dial: m.dial, TLS: m.tls, Credentials: m.credentials,
 		Subject: c.ClusterSubject, Name: name,
-		Store: t.store, Allowed: t.allowed(), Minute: s.Minute, Keys: s,
+		Store: t.store, Allowed: t.allowed(), Local: t.local(), Minute: s.Minute, Keys: s,
 		Batch: c.ClusterBatch,
 		Logf:  func(at int, event, format string, args ...any) { logf(level(at), event, format, args...) },
 	})
@@ -264,6 +264,15 @@ func (t *tracker) join(s *loop.Server) (func() loop.Sharer, error) {
 	}
 	m.node.Store(node)
 	return func() loop.Sharer { return node.Recorder() }, nil
+}
+
+// local returns what says whether a peer is of our LAN, nil if there is none.
+// Elsewhere its address is that of somebody else.
+func (t *tracker) local() func(compact []byte) bool {
+	if t.border == nil {
+		return nil
+	}
+	return t.border.lan.Holds
 }
 
 // printing makes a character of a name one that can be printed anywhere.

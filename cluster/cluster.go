@@ -62,6 +62,11 @@
 //
 // # What it is not
 //
+// Peers of a home network are not shared: what they are called there is nobody, or
+// somebody else, at another node, and an address outside may be another tomorrow.
+// A node with one neither tells nor takes such addresses, and sums none. One without
+// has no such idea, and shares private addresses like any other.
+//
 // Lists of torrents are not shared. A node applies only torrents that it serves
 // itself; if lists, limits or memory differ, digests go on differing, and what
 // they cost is bounded as well. All nodes have to forget peers after the same time.
@@ -108,6 +113,7 @@ type Config struct {
 	Name        string                                             // of this node; "": that of the machine
 	Store       *store.Store                                       //
 	Allowed     func(*proto.Infohash) bool                         // torrents that are served; nil: all
+	Local       func(compact []byte) bool                          // peers whose address means nothing elsewhere; nil: none
 	Minute      func() store.Minute                                // the store's present, which begins with a minute of the wall clock
 	Keys        Keys                                               // nil: connection ids are not shared
 	Batch       time.Duration                                      // at most so long after an announce it is sent; 0: a second

@@ -73,17 +73,22 @@ func (w *content) add(p *store.Part) {
 		return
 	}
 	w.n++
+	head := len(w.msg)
 	w.msg = append(w.msg, p.Infohash[:]...)
-	w.msg = binary.LittleEndian.AppendUint16(w.msg, uint16(n4))
-	w.msg = binary.LittleEndian.AppendUint16(w.msg, uint16(n6))
+	w.msg = append(w.msg, 0, 0, 0, 0) // how many peers, when that is known
 	w.msg = binary.LittleEndian.AppendUint32(w.msg, downloaded)
 	w.msg = binary.LittleEndian.AppendUint16(w.msg, uint16(min(p.Idle, maxIdle)))
 	now := n.clock.minute()
 	n.stops.Lock()
 	defer n.stops.Unlock()
 	for family, count := range [...]int{n4, n6} {
+		told := uint16(0)
 		for i := range count {
 			compact, seeder, age := p.Peer(family, i)
+			if n.cfg.Local != nil && n.cfg.Local(compact) {
+				continue
+			}
+			told++
 			when := n.clock.shared(now-age) * 60
 			if back := n.stops.since(peerHash(&p.Infohash, compact)); back/60 == when/60 {
 				when = back
@@ -95,6 +100,7 @@ func (w *content) add(p *store.Part) {
 			w.msg = append(w.msg, compact...)
 			w.msg = binary.LittleEndian.AppendUint16(w.msg, uint16(makeMark(flags, w.base, when)))
 		}
+		binary.LittleEndian.PutUint16(w.msg[head+20+2*family:], told)
 	}
 }
 

@@ -120,6 +120,7 @@ type summer struct {
 	expire  uint32
 	clock   *clock
 	present store.Minute
+	local   func(compact []byte) bool // peers that others do not know; or nil
 }
 
 // maxQuiet is how many minutes a torrent without peers may have been idle to be
@@ -131,10 +132,14 @@ const maxQuiet = 20 * 60
 func (s *summer) add(p *store.Part) {
 	var sum uint64
 	n4, n6 := p.Len()
-	known := false
+	known, shared := false, n4+n6
 	for family, count := range [...]int{n4, n6} {
 		for i := range count {
 			compact, seeder, age := p.Peer(family, i)
+			if s.local != nil && s.local(compact) {
+				shared--
+				continue
+			}
 			hash := peerHash(&p.Infohash, compact)
 			b := boundary(hash, s.clock.shared(s.present-age), s.period)
 			if int32(s.minute-b) > int32(s.expire-2) {
@@ -148,7 +153,7 @@ func (s *summer) add(p *store.Part) {
 			}
 		}
 	}
-	if p.Downloaded > 0 && (known || n4+n6 == 0 && p.Idle <= maxQuiet) {
+	if p.Downloaded > 0 && (known || shared == 0 && p.Idle <= maxQuiet) {
 		sum += mixDigest(peerHash(&p.Infohash, nil), saltDownload|uint64(p.Downloaded))
 	}
 	s.sums[s.salt.bucketOf(&p.Infohash)] += sum
@@ -218,7 +223,7 @@ func (n *Node) sum(round uint64, sums []uint64, v *store.Visitor) salt {
 	clear(sums)
 	s := summer{
 		sums: sums, salt: n.bucketSalt(), minute: uint32(int64(round) * n.pace.digest.Milliseconds() / 60_000),
-		period: n.period, expire: uint32(n.cfg.Store.Expire()), clock: &n.clock,
+		period: n.period, expire: uint32(n.cfg.Store.Expire()), clock: &n.clock, local: n.cfg.Local,
 	}
 	var c store.Cursor
 	for more := true; more && !n.stopping(); {

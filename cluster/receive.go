@@ -34,7 +34,7 @@ func newInbox(n *Node) *inbox {
 func (in *inbox) add(ih *proto.Infohash, compact []byte, m mark, when uint32) {
 	n := in.node
 	in.received++
-	if n.cfg.Allowed != nil && !n.cfg.Allowed(ih) {
+	if n.cfg.Allowed != nil && !n.cfg.Allowed(ih) || n.cfg.Local != nil && n.cfg.Local(compact) {
 		return
 	}
 	in.changes = append(in.changes, store.Change{

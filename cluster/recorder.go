@@ -44,6 +44,9 @@ func newRecorder(n *Node) *Recorder {
 // renewals that cross a boundary. While the node is joining every stop is told:
 // it may be of a peer that it has not heard of yet.
 func (r *Recorder) Announced(q *store.Query, a *store.Answer, now store.Minute) {
+	if local := r.node.cfg.Local; local != nil && local(q.Peer.Compact()) {
+		return
+	}
 	seeder := q.Seeder
 	if a.Refused != store.NotRefused {
 		if !a.Known {
