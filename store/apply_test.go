@@ -261,6 +261,7 @@ func FuzzVisit(f *testing.F) {
 	s.Apply(all, 100)
 	f.Add(make([]byte, CursorLen))
 	f.Add([]byte{1, 0, 1, 1, 0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9})
+	f.Add([]byte{1, 0, 1, 1, 0, 0, 0, 0x80, 9, 9, 9, 9, 9, 9, 9, 9}) // less than 0, as an int of 32 bits
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < CursorLen {
 			return

@@ -158,12 +158,12 @@ func (v *Visitor) copy(l *list) list {
 
 // swarm copies some peers of the next large swarm of sh from c on, or none.
 func (v *Visitor) swarm(sh *shard, c *Cursor, keep func(ih *proto.Infohash) bool) {
-	for ; int(c.at) < len(sh.swarms); c.at, c.family, c.key = c.at+1, 0, 0 {
+	for ; uint64(c.at) < uint64(len(sh.swarms)); c.at, c.family, c.key = c.at+1, 0, 0 {
 		if sw := sh.swarms[c.at]; sw != nil && (keep == nil || keep(&sw.infohash)) {
 			break
 		}
 	}
-	if int(c.at) >= len(sh.swarms) {
+	if uint64(c.at) >= uint64(len(sh.swarms)) { // an int may have 32 bits
 		*c = Cursor{shard: c.shard + 1}
 		return
 	}
