@@ -211,6 +211,18 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// TestRetold: stops that nobody takes away to tell are counted from some number on.
+func TestRetold(t *testing.T) {
+	n := testNode(t)
+	ih, peer := torrent(1), peer4(1)
+	for range maxRetold + 3 {
+		n.tellAgain(&ih, &peer, 1)
+	}
+	if s := n.Status(); len(n.retold) != maxRetold || s.Dropped != 3 {
+		t.Errorf("%d stops wait and %d were dropped, want %d and 3", len(n.retold), s.Dropped, maxRetold)
+	}
+}
+
 // TestBoundary: in every period there is one boundary, and peers have different
 // ones.
 func TestBoundary(t *testing.T) {

@@ -122,11 +122,13 @@ func (p *publisher) flush() {
 	p.batch.begin(n.clock.seconds())
 }
 
-// tellAgain has a stop told again.
+// tellAgain has a stop told again, or counts it if too many are.
 func (n *Node) tellAgain(ih *proto.Infohash, peer *proto.Peer, when uint32) {
 	n.mu.Lock()
 	if len(n.retold) < maxRetold {
 		n.retold = append(n.retold, retold{*ih, *peer, when})
+	} else {
+		n.count.dropped.Add(1)
 	}
 	n.mu.Unlock()
 }
