@@ -13,9 +13,13 @@ import (
 // one with the lowest id. A step of it expires nobody: stamps are minutes of the
 // store, which only ever goes on, and only what they are told as changes.
 type clock struct {
-	shift  atomic.Int64  // milliseconds that are added to this machine's clock
-	delta  atomic.Uint32 // minutes that are added to the store's
-	known  atomic.Bool   // delta was set
+	shift atomic.Int64  // milliseconds that are added to this machine's clock
+	delta atomic.Uint32 // minutes that are added to the store's
+	known atomic.Bool   // delta was set
+
+	seen   int64 // the time of the keeper's last look, in milliseconds
+	seenAt time.Time
+
 	minute func() store.Minute
 }
 
@@ -62,6 +66,15 @@ func (c *clock) adjust(by int64) {
 	c.shift.Add(by)
 	c.known.Store(false)
 	c.read()
+}
+
+// steppedBack reports whether the clock was put back since the last call. Only the
+// keeper calls it.
+func (c *clock) steppedBack() bool {
+	now, at := c.now(), time.Now()
+	back := !c.seenAt.IsZero() && now-c.seen < at.Sub(c.seenAt).Milliseconds()-maxDrift
+	c.seen, c.seenAt = now, at
+	return back
 }
 
 // shared returns the members' number of a minute of the store.

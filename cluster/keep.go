@@ -18,6 +18,9 @@ func (n *Node) keep() {
 		case <-ticker.C:
 		}
 		n.clock.read()
+		if n.clock.steppedBack() {
+			n.forgetFuture()
+		}
 		if !n.connected.Load() {
 			continue
 		}
@@ -37,6 +40,18 @@ func (n *Node) keep() {
 		n.dropGone()
 		n.joinIfNeeded()
 	}
+}
+
+// forgetFuture has what was noted before the clock was put back be of the present: a
+// stop of the future would keep its peer out until then.
+func (n *Node) forgetFuture() {
+	now := n.clock.seconds()
+	n.stops.forgetFuture(now)
+	n.bucketMu.Lock()
+	for i, t := range n.digests.changed {
+		n.digests.changed[i] = min(t, now)
+	}
+	n.bucketMu.Unlock()
 }
 
 // joinIfNeeded begins to take over what somebody else has, if n is not complete

@@ -93,6 +93,29 @@ func TestSecretHalves(t *testing.T) {
 	})
 }
 
+// TestClockBack: a peer that stopped before a clock was put back is let in after it.
+func TestClockBack(t *testing.T) {
+	n := testNode(t)
+	n.clock.steppedBack()
+	n.clock.adjust(3_600_000)
+	if n.clock.steppedBack() {
+		t.Error("a clock that was put forward is said to be put back")
+	}
+	n.stops.stopped(6, n.clock.seconds())
+	n.clock.adjust(-3_600_000)
+	if !n.clock.steppedBack() || n.clock.steppedBack() {
+		t.Fatal("that the clock was put back is not noticed, or twice")
+	}
+	later := n.clock.seconds() + 1
+	if n.stops.heard(6, later) == 0 {
+		t.Error("the stop is not remembered")
+	}
+	n.forgetFuture()
+	if stopped := n.stops.heard(6, later); stopped != 0 {
+		t.Errorf("the stop is %d seconds in the future", stopped-later)
+	}
+}
+
 // TestClock: a node whose clock is an hour off takes over that of the others, and
 // then shares with them.
 func TestClock(t *testing.T) {

@@ -95,6 +95,15 @@ func (s *stops) heard(key uint64, when uint32) (stopped uint32) {
 	return 0
 }
 
+// forgetFuture makes what is later than now of now.
+func (s *stops) forgetFuture(now uint32) {
+	s.Lock()
+	defer s.Unlock()
+	for i, t := range s.times {
+		s.times[i] = min(t, now)
+	}
+}
+
 // since returns when a peer that came back did, to the second, or 0.
 func (s *stops) since(key uint64) uint32 {
 	if i := s.find(key); i >= 0 && s.keys[i]&1 != 0 {
