@@ -48,8 +48,12 @@ const (
 	// roundRoom is how many bytes a member is told in one round.
 	roundRoom = 2 << 20
 
-	// digestBytes is the memory that digests take.
-	digestBytes = maxBuckets * (8 + 4 + 1 + 1)
+	// roundLooks is how often a member is answered in one round: each time takes a
+	// look at everything, even if nothing is found.
+	roundLooks = 2
+
+	// digestBytes is the memory that digests take, those being made included.
+	digestBytes = maxBuckets * (8 + 8 + 4 + 1 + 1)
 )
 
 // digests is what there is of the last round, and what is going on in each
@@ -400,7 +404,10 @@ func (n *Node) roomFor(id uint64) (int64, store.Cursor) {
 		return 0, store.Cursor{}
 	}
 	if round := uint32(n.clock.now() / n.pace.digest.Milliseconds()); m.served != round {
-		m.served, m.room = round, roundRoom
+		m.served, m.room, m.looks = round, roundRoom, 0
+	}
+	if m.looks++; m.looks > roundLooks {
+		return 0, m.place
 	}
 	return m.room, m.place
 }

@@ -141,6 +141,23 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestLooks: who asks for buckets again and again is answered so often a round, and
+// then in the next one.
+func TestLooks(t *testing.T) {
+	n := testNode(t)
+	m := n.meet(7)
+	for i := range 3 * roundLooks {
+		m.served, m.room = uint32(n.clock.now()/n.pace.digest.Milliseconds()), roundRoom
+		if room, _ := n.roomFor(7); (room > 0) != (i < roundLooks) {
+			t.Errorf("look %d has room for %d bytes", i, room)
+		}
+	}
+	m.served, m.room = 0, 0
+	if room, _ := n.roomFor(7); room != roundRoom {
+		t.Errorf("in the next round there is room for %d bytes, want %d", room, roundRoom)
+	}
+}
+
 // TestReordered takes all batches of a churn, hands them to nodes in other orders
 // and several times, and compares: in order all is the same, and in any order
 // each download counts once. Who stopped or turned just before in the same minute,

@@ -30,7 +30,8 @@ type member struct {
 	drifts      int   // hellos in a row that told another time
 	drift       int64 // which, at the least delay
 	driftedAt   time.Time
-	served      uint32
+	served      uint32       // round in which it asked for buckets last
+	looks       int          // times it did in that round
 	room        int64        // bytes it may still be told in that round
 	place       store.Cursor // from where on it is told then
 }
