@@ -141,6 +141,24 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestBye: who leaves several times, or was never there, is told of once or never.
+func TestBye(t *testing.T) {
+	n := testNode(t)
+	lines := 0
+	n.cfg.Logf = func(int, string, string, ...any) { lines++ }
+	m := newMouth(n)
+	hello := make([]byte, helloLen+1)
+	hello[12], hello[60], hello[61] = 50, 1, 'x'
+	m.say(0, testBatch(n.clock.seconds(), 1, 1)) // of somebody who says no hello
+	m.say(1, fuzzMessage(kindHello, 0, 5, 0, hello))
+	for _, id := range []uint64{4, 5, 5, 5, 77} {
+		m.say(1, fuzzMessage(kindBye, 0, id, 0, nil))
+	}
+	if lines != 2 || n.Status().Rejected != 0 {
+		t.Errorf("%d lines and %d rejected, want 2 and 0", lines, n.Status().Rejected)
+	}
+}
+
 // TestLooks: who asks for buckets again and again is answered so often a round, and
 // then in the next one.
 func TestLooks(t *testing.T) {

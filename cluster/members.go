@@ -151,8 +151,10 @@ func (n *Node) heardHello(h *header, body []byte) bool {
 func (n *Node) leave(id uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if m := n.members[id]; m != nil {
-		n.log(Info, "member", "%s has left", m.name)
+	if m := n.members[id]; m != nil && !m.gone {
+		if m.name != "" {
+			n.log(Info, "member", "%s has left", m.name)
+		}
 		m.gone = true // its numbering is kept: batches of it may still come
 	}
 }

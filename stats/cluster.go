@@ -27,7 +27,7 @@ type Cluster struct {
 // A Member is another tracker of the cluster.
 type Member struct {
 	Name           string
-	Lag            time.Duration // of its batches, from the oldest announce in one to its arrival
+	Lag            time.Duration // of its last batch, from when it was sent until it was taken in
 	Seen           time.Duration // since it was heard of
 	Received, Lost uint64        // batches
 	Differing      int           // buckets whose digests differed in the last round

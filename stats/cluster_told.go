@@ -122,7 +122,7 @@ var memberGauges = [...]struct {
 	name, help string
 	of         func(*Member) float64
 }{
-	{"tracker_cluster_member_lag_seconds", "How old the oldest announce of a batch was when it arrived.", func(m *Member) float64 { return m.Lag.Seconds() }},
+	{"tracker_cluster_member_lag_seconds", "How long the last batch of another tracker was under way.", func(m *Member) float64 { return m.Lag.Seconds() }},
 	{"tracker_cluster_member_seen_seconds", "Time since another tracker was heard of.", func(m *Member) float64 { return m.Seen.Seconds() }},
 	{"tracker_cluster_member_differing", "Parts of what there is that differed when it was compared last.", func(m *Member) float64 { return float64(m.Differing) }},
 }
