@@ -2,7 +2,7 @@
 //
 //	go run ./perf/memory -tracker ./tracker -peer opentracker
 //
-// It starts the tracker on a free loopback port, warms it up with 50,000
+// It starts the tracker on a free loopback port, waits two seconds, warms it up with 50,000
 // announces that it stops again, and takes the resident set then as baseline.
 // It announces the peers of a [sweep] over UDP, size after size, until the
 // tracker has confirmed each one; scrapes every torrent to see that all peers
