@@ -21,8 +21,8 @@ import (
 // A browser is a headless Chromium, driven by Debian's chromedriver over the
 // WebDriver protocol, which is JSON over HTTP.
 type browser struct {
-	driver  *process
-	session string // URL of the session at the driver
+	driver *process
+	window string // URL of what we look through, at the driver
 }
 
 // callLimit is how long one command to the browser may take. Starting it is the
@@ -39,7 +39,7 @@ func startBrowser(t *testing.T) *browser {
 	cmd := exec.Command(need(t, "chromedriver", "chromium-driver"), "--port=0")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)
 	b := &browser{driver: start(t, cmd)}
-	b.session = "http://127.0.0.1:" + b.awaitPort(t) + "/session"
+	b.window = "http://127.0.0.1:" + b.awaitPort(t) + "/session"
 
 	var made struct {
 		ID   string `json:"sessionId"`
@@ -54,7 +54,7 @@ func startBrowser(t *testing.T) *browser {
 		"pageLoadStrategy":    "normal",
 		"acceptInsecureCerts": false,
 	}}}, &made)
-	b.session += "/" + made.ID
+	b.window += "/" + made.ID
 	t.Cleanup(func() {
 		b.quit()
 		if made.Caps.PID > 0 {
@@ -103,7 +103,7 @@ func (b *browser) try(method, path string, in, out any) error {
 		}
 		body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequest(method, b.session+path, body)
+	req, err := http.NewRequest(method, b.window+path, body)
 	if err != nil {
 		return err
 	}

@@ -18,19 +18,7 @@ func TestQueues(t *testing.T) {
 		t.Errorf("%d gauges for %d reactors", len(s.gauges), n)
 	}
 	for _, network := range []string{"udp", "tcp"} {
-		at := Addr{Network: network, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}
-		fd, err := bindSocket(binding{addr: at}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { unix.Close(fd) })
-		if network == "tcp" {
-			err = unix.Listen(fd, 3)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &watched{fd: fd, udp: network == "udp"}
+		w := unread(t, network)
 		if w.behind() {
 			t.Errorf("%s: behind with nothing", network)
 		}
@@ -39,6 +27,24 @@ func TestQueues(t *testing.T) {
 			t.Errorf("%s: not behind: %+v", network, queueOf(w))
 		}
 	}
+}
+
+// unread returns a real socket that nobody reads.
+func unread(t *testing.T, network string) *watched {
+	t.Helper()
+	at := Addr{Network: network, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}
+	fd, err := bindSocket(binding{addr: at}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if network == "tcp" {
+		err = unix.Listen(fd, 3)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &watched{fd: fd, udp: network == "udp"}
 }
 
 // fill sends so much to w, which nobody reads, that it is more than half full.
@@ -71,19 +77,7 @@ func fill(t *testing.T, w *watched) {
 // TestAlive looks at sockets that nobody reads, and at the clock of a server.
 func TestAlive(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
-		at := Addr{Network: network, AddrPort: netip.MustParseAddrPort("127.0.0.1:0")}
-		fd, err := bindSocket(binding{addr: at}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { unix.Close(fd) })
-		if network == "tcp" {
-			err = unix.Listen(fd, 3)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &watched{fd: fd, udp: network == "udp"}
+		w := unread(t, network)
 		g := &gauge{reactor: newTestReactor(), sockets: []*watched{w}}
 		s := &Server{gauges: []*gauge{g}}
 		var now time.Duration
