@@ -29,11 +29,16 @@ build: ## build ./tracker, one static binary
 test: build ## all tests, with real clients; needs root and what .ci/run installs
 	$(GO) vet ./...
 	$(GO) test -race -timeout 20m ./...
+	$(GO) test -timeout 10m -run '$(WHOLE)' .
 	$(GO) test -tags router -timeout 10m ./loop
 	$(MAKE) test-386
 	$(MAKE) test-packages
 	$(GO) test -tags trackercheck -timeout 10m -run 'Model|Step|Clock|Fuzz|Load|Snapshot' ./store
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... >/dev/null
+
+# What a whole process takes in memory. The race detector takes more than that, so
+# with it these look at everything else.
+WHOLE = Ceiling|Cgroup|Upgrades|TooLarge
 
 # What has no need of a whole system, where an int has 32 bits and where the bytes
 # of a number come in the other order.
