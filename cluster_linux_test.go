@@ -60,6 +60,21 @@ func (p *process) quiet() {
 	go io.Copy(io.Discard, p.lines)
 }
 
+// listens returns where p says that it listens, between whatever lines there are
+// of others, and has what it says from then on be thrown away.
+func (p *process) listens() (tcp, udp string) {
+	for udp == "" {
+		line := p.says("tracker: ")
+		if at, ok := strings.CutPrefix(line, "listening on tcp "); ok {
+			tcp = at
+		} else if at, ok := strings.CutPrefix(line, "listening on udp "); ok {
+			udp = at
+		}
+	}
+	p.quiet()
+	return tcp, udp
+}
+
 // mates returns how many others a tracker knows, or -1 if it is not complete.
 func mates(t *testing.T, tcp string) int {
 	t.Helper()
@@ -176,15 +191,7 @@ func TestClusterInside(t *testing.T) {
 	}
 	start := func(h *house) (p *process, tcp, udp string) {
 		p = h.start(nil, append(conf, "listen.tcp_udp 127.0.0.1:0")...)
-		for line := ""; udp == ""; {
-			line = p.says("tracker: ")
-			if at, ok := strings.CutPrefix(line, "listening on tcp "); ok {
-				tcp = at
-			} else if at, ok := strings.CutPrefix(line, "listening on udp "); ok {
-				udp = at
-			}
-		}
-		p.quiet()
+		tcp, udp = p.listens()
 		return p, tcp, udp
 	}
 	one, two := newHouse(t), newHouse(t)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -52,6 +53,9 @@ const (
 	lookUpLimit = 5 * time.Second
 	// dialLimit is for a server to answer.
 	dialLimit = 2 * time.Second
+	// waitingShare is the share of limit.memory that messages of others have which
+	// wait to be taken in.
+	waitingShare = 16
 	// brokerPort is that of NATS.
 	brokerPort = "4222"
 )
@@ -256,8 +260,8 @@ func (t *tracker) join(s *loop.Server) (func() loop.Sharer, error) {
 		URLs: m.urls, Dial: m.dial, TLS: m.tls, Credentials: m.credentials,
 		Subject: c.ClusterSubject, Name: name,
 		Store: t.store, Allowed: t.allowed(), Local: t.local(), Minute: s.Minute, Keys: s,
-		Batch: c.ClusterBatch,
-		Logf:  func(at int, event, format string, args ...any) { logf(level(at), event, format, args...) },
+		Batch: c.ClusterBatch, Waiting: int(min(t.ceiling.limit/waitingShare, math.MaxInt32)),
+		Logf: func(at int, event, format string, args ...any) { logf(level(at), event, format, args...) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)

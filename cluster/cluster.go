@@ -117,6 +117,7 @@ type Config struct {
 	Minute      func() store.Minute                                // the store's present, which begins with a minute of the wall clock
 	Keys        Keys                                               // nil: connection ids are not shared
 	Batch       time.Duration                                      // at most so long after an announce it is sent; 0: a second
+	Waiting     int                                                // bytes of messages that wait to be taken in, 2 to 16 MB; 0: 16 MB
 	Logf        func(level int, event, format string, args ...any) // nil: nobody is told
 }
 
@@ -256,7 +257,7 @@ func newNode(c Config, p pace) (*Node, error) {
 	}
 	n.clock.minute = c.Minute
 	n.clock.read()
-	n.charge(stopsBytes + digestBytes)
+	n.charge(stopsBytes + digestBytes + n.waitingBytes())
 	return n, nil
 }
 
@@ -277,6 +278,10 @@ func (c *Config) complete() error {
 	if c.Batch == 0 {
 		c.Batch = defaultBatch
 	}
+	if c.Waiting == 0 {
+		c.Waiting = maxWaiting
+	}
+	c.Waiting = max(minWaiting, min(c.Waiting, maxWaiting))
 	if c.Credentials != nil {
 		if _, err := nkeys.ParseDecoratedUserNKey(c.Credentials); err != nil {
 			return fmt.Errorf("credentials: %w", err)

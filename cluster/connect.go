@@ -8,17 +8,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Bounds of what may wait in the broker's client, which is ours while the broker
-// or the store is slow.
 const (
 	writeLimit     = 2 * time.Second // then the broker is given up
 	reconnectPause = 250 * time.Millisecond
-
-	pendingMessages = 4096
-	pendingBatches  = 4 << 20 // 64 of the longest
-	pendingAnswers  = 4 << 20 // those of all parts of a join, and what was wanted of some
-	pendingDigests  = 2 << 20
-	pendingTalk     = 512 << 10 // hellos and questions
 )
 
 // dialer is what the client of the broker connects with.
@@ -46,7 +38,7 @@ func (n *Node) options() []nats.Option {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.trouble(err) }),
 	}
 	if n.cfg.Dial != nil {
-		opts = append(opts, nats.SetCustomDialer(dialer(n.cfg.Dial)), nats.SkipHostLookup())
+		opts = append(opts, nats.SetCustomDialer(dialer(n.dial)), nats.SkipHostLookup())
 	}
 	if n.cfg.TLS != nil {
 		opts = append(opts, nats.Secure(n.cfg.TLS))
@@ -55,6 +47,15 @@ func (n *Node) options() []nats.Option {
 		opts = append(opts, nats.UserCredentialBytes(n.cfg.Credentials))
 	}
 	return opts
+}
+
+// dial connects to a broker.
+func (n *Node) dial(network, address string) (net.Conn, error) {
+	c, err := n.cfg.Dial(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &paced{Conn: c, rate: n.cfg.Waiting * readRate}, nil
 }
 
 // connect finds a broker, which may take for ever, and listens. Nobody waits for it.
@@ -89,22 +90,23 @@ func (n *Node) connect() {
 // of its own, so that a long answer keeps no batch waiting.
 func (n *Node) listen(c *nats.Conn) error {
 	batches, answers := newInbox(n), newInbox(n)
+	share := n.cfg.Waiting / waitShares
 	for _, l := range []struct {
 		subject string
 		pending int // bytes that may wait
 		heard   func(h *header, body []byte) bool
 	}{
-		{n.subject("batch"), pendingBatches, func(h *header, body []byte) bool { return n.heardBatch(batches, h, body) }},
-		{n.subject("hello"), pendingTalk, n.heardHello},
-		{n.subject("digest"), pendingDigests, n.heardDigest},
-		{n.to("ask", n.id), pendingTalk, n.heardRequest},
-		{n.to("to", n.id), pendingAnswers, func(h *header, body []byte) bool { return n.heardAnswer(answers, h, body) }},
+		{n.subject("batch"), waitBatches * share, func(h *header, body []byte) bool { return n.heardBatch(batches, h, body) }},
+		{n.subject("hello"), waitHellos * share, n.heardHello},
+		{n.subject("digest"), waitDigests * share, n.heardDigest},
+		{n.to("ask", n.id), waitQuestions * share, n.heardRequest},
+		{n.to("to", n.id), waitAnswers * share, func(h *header, body []byte) bool { return n.heardAnswer(answers, h, body) }},
 	} {
 		s, err := c.Subscribe(l.subject, func(m *nats.Msg) { n.heard(m.Subject, m.Data, l.heard) })
 		if err != nil {
 			return err
 		}
-		if err := s.SetPendingLimits(pendingMessages, l.pending); err != nil {
+		if err := s.SetPendingLimits(l.pending/emptyBytes, l.pending); err != nil {
 			return err
 		}
 	}
@@ -120,7 +122,9 @@ func (n *Node) heard(subject string, msg []byte, fn func(h *header, body []byte)
 	}
 	n.count.bytesReceived.Add(uint64(len(msg)))
 	var h header
-	if body, ok := parseHeader(msg, &h); !ok || h.sender == n.id || !fn(&h, body) {
+	if len(msg) > maxMessage {
+		n.reject("%d bytes in %s", len(msg), subject) // without a look at all of them
+	} else if body, ok := parseHeader(msg, &h); !ok || h.sender == n.id || !fn(&h, body) {
 		n.reject("%d bytes in %s", len(msg), subject)
 	}
 }
@@ -181,6 +185,10 @@ func (n *Node) up(c *nats.Conn) {
 	n.mu.Unlock()
 	if !n.connected.Swap(true) {
 		n.log(Info, "cluster", "connected to %s", c.ConnectedAddr())
+		if most := c.MaxPayload(); most > beingRead/4 {
+			n.log(Warning, "cluster", "%s lets messages of %d bytes through, and the longest of a tracker has %d: say max_payload: 1MB there, or one that comes in may take more than limit.memory has room for",
+				c.ConnectedAddr(), most, maxMessage)
+		}
 	}
 }
 

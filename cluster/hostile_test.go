@@ -81,7 +81,8 @@ func FuzzMessages(f *testing.F) {
 	f.Add(byte(4), byte(kindChunk), byte(1), uint64(1), append(make([]byte, store.CursorLen), c...))
 	n := testNode(f)
 	n.digests.round = 1
-	n.cfg.Store.SetMemory(8 << 20)
+	most := n.charged + 8<<20
+	n.cfg.Store.SetMemory(most)
 	m, a := newMouth(n), &answerer{node: n, content: content{node: n}}
 	f.Fuzz(func(t *testing.T, on, kind, flags byte, number uint64, body []byte) {
 		m.say(int(on), body)
@@ -89,10 +90,10 @@ func FuzzMessages(f *testing.F) {
 		for len(n.requests) > 0 {
 			a.answer(<-n.requests)
 		}
-		if bytes := n.cfg.Store.Bytes(); bytes > 8<<20 {
+		if bytes := n.cfg.Store.Bytes(); bytes > most {
 			t.Fatalf("the store has %d bytes", bytes)
 		}
-		if len(n.members) > maxMembers || len(n.retold) > maxRetold {
+		if len(n.members) > maxMembers || len(n.retold) > n.maxRetold() {
 			t.Fatalf("%d members, %d stops to be told again", len(n.members), len(n.retold))
 		}
 		s := n.Status()
@@ -109,7 +110,7 @@ func FuzzMessages(f *testing.F) {
 func TestHostile(t *testing.T) {
 	n := testNode(t)
 	m := newMouth(n)
-	const ceiling = 8 << 20
+	ceiling := n.charged + 8<<20
 	n.cfg.Store.SetMemory(ceiling)
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var b batch

@@ -215,11 +215,11 @@ func TestStops(t *testing.T) {
 func TestRetold(t *testing.T) {
 	n := testNode(t)
 	ih, peer := torrent(1), peer4(1)
-	for range maxRetold + 3 {
+	for range n.maxRetold() + 3 {
 		n.tellAgain(&ih, &peer, 1)
 	}
-	if s := n.Status(); len(n.retold) != maxRetold || s.Dropped != 3 {
-		t.Errorf("%d stops wait and %d were dropped, want %d and 3", len(n.retold), s.Dropped, maxRetold)
+	if s := n.Status(); len(n.retold) != n.maxRetold() || s.Dropped != 3 {
+		t.Errorf("%d stops wait and %d were dropped, want %d and 3", len(n.retold), s.Dropped, n.maxRetold())
 	}
 }
 

@@ -6,16 +6,15 @@ import (
 	"tracker/proto"
 )
 
-// maxRetold is how many stops wait to be told again: at a stop a millisecond,
-// those of a minute, which is what a member misses that was away for that long.
-const maxRetold = 1 << 16
-
 // A retold is a stop to be told again, because somebody seems not to know.
 type retold struct {
 	infohash proto.Infohash
 	peer     proto.Peer
 	when     uint32
 }
+
+// retoldBytes is what one takes, with room for others that slices are grown by.
+const retoldBytes = 64
 
 // A publisher makes batches of what the recorders have. It belongs to one
 // goroutine.
@@ -125,7 +124,7 @@ func (p *publisher) flush() {
 // tellAgain has a stop told again, or counts it if too many are.
 func (n *Node) tellAgain(ih *proto.Infohash, peer *proto.Peer, when uint32) {
 	n.mu.Lock()
-	if len(n.retold) < maxRetold {
+	if len(n.retold) < n.maxRetold() {
 		n.retold = append(n.retold, retold{*ih, *peer, when})
 	} else {
 		n.count.dropped.Add(1)
