@@ -13,8 +13,9 @@ import (
 
 // TestClusterCeiling fills a tracker under a ceiling, and then has a member that
 // means harm say nonsense as fast as it can, in messages of several lengths, the
-// longest that a server takes among them, on every subject that a tracker listens
-// to. It takes no more memory than it may, and answers meanwhile.
+// longest that a server takes among them, with headers and addresses for answers,
+// on every subject that a tracker listens to. It takes no more memory than it may,
+// and answers meanwhile.
 func TestClusterCeiling(t *testing.T) {
 	port := startBroker(t)
 	// A tracker that starts alone says hello before it says that it is complete.
@@ -30,24 +31,38 @@ func TestClusterCeiling(t *testing.T) {
 	if err := flood(udp, floodLen()/2, 1); err != nil {
 		t.Fatal(err)
 	}
-	full, id := p.resident("VmRSS")/1024, <-m.met
+	full, id := p.resident("VmRSS")/1024, ""
+	select {
+	case id = <-m.met:
+	case <-time.After(patience):
+		t.Fatal("it did not say hello")
+	}
 	subjects := []string{"batch", "hello", "digest", "ask." + id, "to." + id}
-	for _, length := range []int{1 << 20, 64 << 10, 1000, 0} {
+	lines := "NATS/1.0\r\n" + strings.Repeat("a:\r\n", 200_000) + "\r\n"
+	for _, said := range []nonsense{
+		{body: strings.Repeat("x", 1<<20)},
+		{body: strings.Repeat("x", 64<<10)},
+		{body: strings.Repeat("x", 1000)},
+		{},
+		{headers: lines},
+		{headers: "x\r\n\r\n"},
+		{reply: strings.Repeat("r", 3900)},
+	} {
 		n, begun := 0, time.Now()
-		for time.Since(begun) < 3*time.Second {
+		for time.Since(begun) < 2*time.Second {
 			for range 10 {
-				m.says(subjects[n%len(subjects)], length)
+				m.says(subjects[n%len(subjects)], said)
 				n++
 			}
 		}
 		old.announces(t, 1, 0)
-		t.Logf("%d messages of %d bytes: at most %.2f MB, now %.2f; full it was %.2f",
-			n, length, p.resident("VmHWM")/1024, p.resident("VmRSS")/1024, full)
+		t.Logf("%d messages of %d bytes, %d of headers, answers to %d: at most %.2f MB, now %.2f; full it was %.2f",
+			n, len(said.body), len(said.headers), len(said.reply), p.resident("VmHWM")/1024, p.resident("VmRSS")/1024, full)
 	}
 	if peak := p.resident("VmHWM") / 1024; peak > float64(underTest()) && !race {
 		t.Errorf("it took %.2f MB", peak)
 	}
-	until(t, patience, "it has nothing more to refuse", func() bool {
+	until(t, floodLimit/2, "it has nothing more to refuse", func() bool {
 		before := get(t, tcp, "/metrics")
 		time.Sleep(100 * time.Millisecond)
 		return rejected(before) > 100 && rejected(before) == rejected(get(t, tcp, "/metrics"))
@@ -80,12 +95,16 @@ func newMember(t *testing.T, port string) *member {
 	m := &member{t, c, make(chan string, 1)}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(floodLimit))
-	if _, err := io.WriteString(c, "CONNECT {\"verbose\":false,\"echo\":false}\r\nSUB tracker.v1.hello 1\r\nPING\r\n"); err != nil {
+	if _, err := io.WriteString(c, "CONNECT {\"verbose\":false,\"echo\":false,\"headers\":true}\r\nSUB tracker.v1.hello 1\r\nPING\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	subscribed := make(chan struct{})
 	go m.listen(subscribed)
-	<-subscribed
+	select {
+	case <-subscribed:
+	case <-time.After(patience):
+		t.Fatal("the server does not answer")
+	}
 	return m
 }
 
@@ -121,9 +140,16 @@ func (m *member) listen(subscribed chan<- struct{}) {
 	}
 }
 
-// says says so many bytes that mean nothing.
-func (m *member) says(subject string, length int) {
-	if _, err := fmt.Fprintf(m.c, "PUB tracker.v1.%s %d\r\n%s\r\n", subject, length, strings.Repeat("x", length)); err != nil {
+// nonsense is a message that means nothing.
+type nonsense struct{ headers, reply, body string }
+
+// says says it.
+func (m *member) says(subject string, said nonsense) {
+	verb, lengths := "PUB", fmt.Sprint(len(said.body))
+	if said.headers != "" {
+		verb, lengths = "HPUB", fmt.Sprintf("%d %d", len(said.headers), len(said.headers)+len(said.body))
+	}
+	if _, err := fmt.Fprintf(m.c, "%s tracker.v1.%s %s %s\r\n%s%s\r\n", verb, subject, said.reply, lengths, said.headers, said.body); err != nil {
 		m.t.Fatal(err)
 	}
 }

@@ -63,14 +63,7 @@ func (p *process) quiet() {
 // listens returns where p says that it listens, between whatever lines there are
 // of others, and has what it says from then on be thrown away.
 func (p *process) listens() (tcp, udp string) {
-	for udp == "" {
-		line := p.says("tracker: ")
-		if at, ok := strings.CutPrefix(line, "listening on tcp "); ok {
-			tcp = at
-		} else if at, ok := strings.CutPrefix(line, "listening on udp "); ok {
-			udp = at
-		}
-	}
+	tcp, udp = p.saysSoon("listening on tcp "), p.saysSoon("listening on udp ")
 	p.quiet()
 	return tcp, udp
 }
@@ -113,7 +106,7 @@ func TestAlone(t *testing.T) {
 		want bool
 	}{{"", false}, {"cluster.url nats://127.0.0.1:1", true}} {
 		p := startIn(t, publicDir(t), "-f", confFile(t, tt.conf, "listen.tcp 127.0.0.1:0", "access.stats 127.0.0.1"))
-		tcp := p.says("tracker: listening on tcp ")
+		tcp := p.saysSoon("listening on tcp ")
 		p.quiet()
 		stacks := get(t, tcp, "/debug/pprof/goroutine?debug=1")
 		if !strings.Contains(stacks, "tracker/loop") {

@@ -56,6 +56,8 @@ const (
 	// waitingShare is the share of limit.memory that messages of others have which
 	// wait to be taken in.
 	waitingShare = 16
+	// clusterLeast is the least limit.memory, in bytes, that is worth having.
+	clusterLeast = 32 << 20
 	// brokerPort is that of NATS.
 	brokerPort = "4222"
 )
@@ -267,6 +269,9 @@ func (t *tracker) join(s *loop.Server) (func() loop.Sharer, error) {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
 	m.node.Store(node)
+	if most := t.ceiling.limit; most > 0 && most < clusterLeast {
+		logf(warning, "cluster", "cluster: limit.memory is %v, and with a cluster less than %v leaves hardly any for peers; raise it", bytesAs("limit_bytes", most), bytesAs("least_bytes", clusterLeast))
+	}
 	return func() loop.Sharer { return node.Recorder() }, nil
 }
 

@@ -142,6 +142,7 @@ var wallClock = map[string]string{
 	"cluster/keep.go":        "the same",
 	"cluster/members.go":     "the same",
 	"cluster/secret.go":      "the same",
+	"cluster/waiting.go":     "the same",
 	"cluster/clock.go":       "trackers agree on the wall clock; stamps of peers are the store's minutes all the same",
 	"cluster/cluster.go":     "differences",
 	"handover/handover.go":   "deadlines of Go's poller, which is monotonic",

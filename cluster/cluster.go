@@ -161,19 +161,19 @@ type Node struct {
 	salt      atomic.Uint64 // of buckets
 	requests  chan request
 
-	mu                        sync.Mutex // of what follows; never held while anything waits
-	recorders                 []*Recorder
-	retold                    []retold
-	members                   map[uint64]*member
-	greet                     bool   // somebody is new: say hello soon
-	returned                  uint64 // who was gone and is back, and has what we have not
-	upSince                   time.Time
-	rejectedAt, unreachableAt time.Time
-	completed                 time.Time
-	keys                      keyring
-	questions                 map[uint64]question
-	asked                     uint64
-	digests                   digests
+	mu                                    sync.Mutex // of what follows; never held while anything waits
+	recorders                             []*Recorder
+	retold                                []retold
+	members                               map[uint64]*member
+	greet                                 bool   // somebody is new: say hello soon
+	returned                              uint64 // who was gone and is back, and has what we have not
+	upSince                               time.Time
+	rejectedAt, unreachableAt, troubledAt time.Time
+	completed                             time.Time
+	keys                                  keyring
+	questions                             map[uint64]question
+	asked                                 uint64
+	digests                               digests
 
 	bucketMu sync.Mutex // of digests.changed; taken under mu
 
@@ -277,6 +277,9 @@ func (c *Config) complete() error {
 	}
 	if c.Batch == 0 {
 		c.Batch = defaultBatch
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: writeLimit}).Dial
 	}
 	if c.Waiting == 0 {
 		c.Waiting = maxWaiting

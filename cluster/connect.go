@@ -37,9 +37,7 @@ func (n *Node) options() []nats.Option {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { n.down(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { n.trouble(err) }),
 	}
-	if n.cfg.Dial != nil {
-		opts = append(opts, nats.SetCustomDialer(dialer(n.dial)), nats.SkipHostLookup())
-	}
+	opts = append(opts, nats.SetCustomDialer(dialer(n.dial)), nats.SkipHostLookup())
 	if n.cfg.TLS != nil {
 		opts = append(opts, nats.Secure(n.cfg.TLS))
 	}
@@ -106,7 +104,7 @@ func (n *Node) listen(c *nats.Conn) error {
 		if err != nil {
 			return err
 		}
-		if err := s.SetPendingLimits(l.pending/emptyBytes, l.pending); err != nil {
+		if err := s.SetPendingLimits(max(l.pending/besideBytes, waitLeast), l.pending); err != nil {
 			return err
 		}
 	}
@@ -209,9 +207,17 @@ func (n *Node) unreachable(err error) {
 	}
 }
 
-// trouble tells what the client of the broker complains about: messages that it
-// had no room for, most of all.
-func (n *Node) trouble(err error) { n.log(Warning, "cluster", "%v", err) }
+// trouble tells now and then what the client of the broker complains about:
+// messages that it had no room for, most of all. A member can give it reason to as
+// often as it likes.
+func (n *Node) trouble(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if time.Since(n.troubledAt) > time.Minute {
+		n.troubledAt = time.Now()
+		n.log(Warning, "cluster", "%v", err)
+	}
+}
 
 // send sends msg, or reports that it cannot be sent.
 func (n *Node) send(subject string, msg []byte) bool {
